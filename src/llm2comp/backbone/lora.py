@@ -1,0 +1,91 @@
+"""Low-rank adapters on a frozen model: put in, switched off, and merged, through peft."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from llm2comp.errors import UserError
+
+
+@dataclass
+class LoRA:
+    """Low-rank adaptation: W + (alpha / rank) B A; `targets` are names of modules, or all linear layers."""
+
+    rank: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.05
+    targets: list[str] | str = "all-linear"
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise UserError(f"LoRA rank must be at least 1, not {self.rank}; to train every weight use --model.lora null")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"LoRA dropout must be in [0, 1), not {self.dropout}")
+
+
+def add_lora(lm: PreTrainedModel, lora: LoRA) -> None:
+    """Freeze `lm` and put fresh float32 adapters into it, in place.
+
+    Raises UserError if no module has a name among the targets.
+    """
+    from peft import LoraConfig, inject_adapter_in_model
+
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=lora.targets)
+    try:
+        inject_adapter_in_model(config, lm)
+    except ValueError as error:
+        linear = sorted({name.split(".")[-1] for name, m in lm.named_modules() if isinstance(m, nn.Linear)})
+        raise UserError(f"LoRA targets {lora.targets} are not in this model; its linear layers: {linear}") from error
+    for name, parameter in lm.named_parameters():
+        parameter.requires_grad_(is_adapter(name))
+        if is_adapter(name):
+            parameter.data = parameter.data.float()
+    for layer in lora_layers(lm).values():
+        # autocast casts once and to the right type; peft's own cast of every input to float32 would be a second copy.
+        layer.cast_input_dtype_enabled = False
+
+
+def is_adapter(name: str) -> bool:
+    """Whether the parameter of this name is an adapter's."""
+    return ".lora_" in name
+
+
+def lora_layers(lm: PreTrainedModel) -> dict[str, nn.Module]:
+    """The layers that carry an adapter, by name."""
+    from peft.tuners.lora import LoraLayer
+
+    return {name: module for name, module in lm.named_modules() if isinstance(module, LoraLayer)}
+
+
+@contextmanager
+def adapters_disabled(lm: PreTrainedModel) -> Iterator[None]:
+    """The model without its adapters within the context."""
+    layers = list(lora_layers(lm).values())
+    for layer in layers:
+        # `enable_adapters` would also flip requires_grad of every adapter, twice a step, while a graph is alive.
+        layer._disable_adapters = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer._disable_adapters = False
+
+
+def merged_state_dict(lm: PreTrainedModel) -> dict[str, Tensor]:
+    """The state dict of the plain model with the adapters added into the weights; `lm` itself is left as it is."""
+    from peft.utils.integrations import dequantize_module_weight
+
+    layers = lora_layers(lm)
+    merged = {
+        name.replace(".base_layer", ""): tensor.detach()
+        for name, tensor in lm.state_dict().items()
+        if not is_adapter(name)
+    }
+    for name, layer in layers.items():
+        weight = dequantize_module_weight(layer.base_layer)
+        delta = layer.get_delta_weight("default")
+        merged[f"{name}.weight"] = (weight.detach().float() + delta.detach().float()).to(weight.dtype)
+    return merged

@@ -1,0 +1,41 @@
+"""The console command. Each subcommand lives in a module of its own, imported when it is called."""
+
+import sys
+from importlib import import_module
+
+from llm2comp.errors import UserError, unknown
+
+# subcommand -> (module, what it does)
+COMMANDS = {
+    "fit": ("llm2comp.cli.training", "train an encoder from a YAML experiment"),
+    "validate": ("llm2comp.cli.training", "measure an encoder on held-out text"),
+    "reconstruct": ("llm2comp.cli.reconstruct", "show what the frozen decoder reads in the memory tokens of a text"),
+}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a subcommand; errors that are the user's to mend end with one message and exit status 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return
+    name = arguments[0]
+    try:
+        if name not in COMMANDS:
+            raise unknown("command", name, COMMANDS)
+        import_module(COMMANDS[name][0]).main(arguments)
+    except UserError as error:
+        print(f"llm2comp: error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+def _help() -> str:
+    commands = "\n".join(f"  {name:<14}{description}" for name, (_, description) in COMMANDS.items())
+    return f"""usage: llm2comp COMMAND [options]
+
+Turn a decoder-only LLM into a text encoder by learning to compress.
+
+commands:
+{commands}
+
+'llm2comp COMMAND --help' lists a command's options. To start: llm2comp fit --config experiments/pretrain_compress.yaml"""

@@ -1,0 +1,59 @@
+"""What a run does when training is over: measure, export the best encoder, draw, and say what to run next."""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+
+from llm2comp.modules.pretraining import Pretraining
+from llm2comp.reporting.curves import draw_curves
+from llm2comp.reporting.metrics_file import read_metrics
+from llm2comp.reporting.run_folder import RunFolder
+from llm2comp.reporting.scrub import scrub
+from llm2comp.reporting.summary import print_summary
+from llm2comp.reporting.wandb import sync_command
+
+
+def finish(
+    trainer: Trainer, module: LightningModule, datamodule: LightningDataModule, run: RunFolder, config: dict[str, Any]
+) -> None:
+    """Write `encoder/` and `curves.png` into the run folder and print the table of before and after."""
+    assert isinstance(module, Pretraining)
+    trainer.save_checkpoint(run.last_checkpoint)
+    if run.metrics.is_file() and not _validated_at_end(trainer, run):
+        trainer.validate(module, datamodule=datamodule, verbose=False)
+    if run.best_checkpoint.is_file():
+        best = trainer.strategy.load_checkpoint(run.best_checkpoint)
+        module.load_state_dict(best["state_dict"], strict=False)
+    if not trainer.is_global_zero:
+        return
+    module.encoder.config.stages.append(_stage(trainer, run, config))
+    module.encoder.save_pretrained(run.encoder)
+    if run.metrics.is_file():
+        draw_curves(run)
+        print_summary(run, _next_steps(run))
+    print(f"\nEverything of this run is in {run.path}")
+
+
+def _validated_at_end(trainer: Trainer, run: RunFolder) -> bool:
+    steps = [step for step, _ in read_metrics(run.metrics).get("val/loss", [])]
+    return bool(steps) and steps[-1] >= trainer.global_step - 1
+
+
+def _stage(trainer: Trainer, run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: config[key] for key in ("model", "data", "seed_everything")}
+    return {"stage": run.experiment, "run": run.run, "steps": trainer.global_step, "torch": torch.__version__, **scrub(kept)}
+
+
+def _next_steps(run: RunFolder) -> list[tuple[str, str]]:
+    steps = [
+        ("See what it remembers", f'llm2comp reconstruct --encoder {run.encoder} "A text of your own."'),
+        (
+            "Use it",
+            f'python -c "from sentence_transformers import SentenceTransformer as S; '
+            f"print(S('{run.encoder}').encode('A text').shape)\"",
+        ),
+    ]
+    if sync := sync_command(run):
+        steps.append(("Send the metrics to W&B", sync))
+    return steps

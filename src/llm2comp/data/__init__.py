@@ -1,0 +1,1 @@
+"""Text sources, the tokenised corpus, batches and the one LightningDataModule."""

@@ -1,0 +1,32 @@
+"""What the objectives read: plain dataclasses of tensors."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass
+class CompressionBatch:
+    """Texts and what follows them.
+
+    `text_ids`, `text_mask`: [B, T] long, left-padded; what the tokenizer puts before a text (BOS) and the text.
+    `target_ids`, `target_mask`: [B, S] long, right-padded; the continuation, without special tokens.
+    """
+
+    text_ids: Tensor
+    text_mask: Tensor
+    target_ids: Tensor
+    target_mask: Tensor
+
+    @property
+    def num_tokens(self) -> int:
+        """The tokens of the batch, BOS included, padding not."""
+        return int(self.text_mask.sum() + self.target_mask.sum())
+
+    def pin_memory(self) -> "CompressionBatch":
+        return CompressionBatch(
+            self.text_ids.pin_memory(),
+            self.text_mask.pin_memory(),
+            self.target_ids.pin_memory(),
+            self.target_mask.pin_memory(),
+        )

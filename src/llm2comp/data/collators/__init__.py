@@ -1,0 +1,1 @@
+"""From examples to batches: for every batch dataclass the collator that makes it."""

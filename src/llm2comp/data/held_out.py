@@ -1,0 +1,35 @@
+"""Which examples are held out, and which are sampled."""
+
+import numpy as np
+
+from llm2comp.data.corpus import Corpus
+from llm2comp.data.hashing import uniform
+from llm2comp.errors import UserError
+
+# One choice for every seed, so that runs are judged on the same text. With this one, the few embedded articles come out
+# near the fraction asked for.
+_SALT = 3
+
+
+def held_out_documents(corpus: Corpus, fraction: float) -> np.ndarray:
+    """[N] bool: the examples of about `fraction` of the documents, whole documents always.
+
+    Whether a document is held out hangs on its id alone, so it stays so when documents are added; where chance would
+    hold out none, one is. Raises UserError where nothing would be left to train on.
+    """
+    if not fraction:
+        return np.zeros(len(corpus), bool)
+    draws = uniform(corpus.document_hashes, _SALT)
+    mask = (draws < fraction) | (draws == draws.min())
+    if mask.all():
+        documents = len(np.unique(corpus.document_hashes))
+        raise UserError(
+            f"validation_fraction={fraction} holds out all of {documents} documents, which leaves nothing to train on; "
+            "name a separate `validation` source or set validation_fraction to 0"
+        )
+    return mask
+
+
+def sample(corpus: Corpus, examples: np.ndarray, size: int) -> np.ndarray:
+    """`size` of the examples, in order; the same for every seed, and a smaller sample is part of a larger one."""
+    return np.sort(examples[np.argsort(uniform(corpus.text_hashes[examples], _SALT), kind="stable")[:size]])

@@ -1,0 +1,87 @@
+"""Data sets of the Hugging Face hub at a pinned revision, or their copies in a local mirror."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from llm2comp.data.sources.document import Document
+from llm2comp.data.sources.files import Files
+from llm2comp.data.sources.readers import ENDINGS
+from llm2comp.data.sources.rows import group_rows, row
+from llm2comp.errors import UserError
+
+SPELLING = "hub:org/name@revision:config/split"
+_NAME = re.compile(
+    r"hub:(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-]+))?(?::(?:(?P<config>[\w.-]+)/)?(?P<split>\w+))?"
+)
+
+
+class HubDataset:
+    """`hub:org/name@revision:config/split` with columns `text` or `paragraphs`, `id` or `title`.
+
+    The revision is a full commit hash; `config/` may be left out, and with it `:split`, which is then `train`.
+    Where LLM2COMP_DATA names a folder, the data set is read from `mirror/org/name` or `org/name` below it, and from
+    nowhere else; there, files are `split*` in the folder, in `data/` or in `config/`.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Raises UserError for another spelling and for a data set that the mirror does not have."""
+        match = _NAME.fullmatch(name)
+        if match is None:
+            raise UserError(f"cannot read the hub source {name!r}; it is spelt {SPELLING}")
+        if not re.fullmatch(r"[0-9a-f]{40}", match["revision"] or ""):
+            raise UserError(
+                f"the hub source {name!r} names no pinned revision; write the full commit hash, as in {SPELLING}"
+            )
+        self.name = name
+        self.repository: str = match["repository"]
+        self.revision: str = match["revision"]
+        self.config: str | None = match["config"]
+        self.split: str = match["split"] or "train"
+        self.mirror = self._mirrored(Path(data)) if (data := os.environ.get("LLM2COMP_DATA")) else None
+
+    def fingerprint(self) -> dict[str, Any]:
+        if self.mirror is not None:
+            return self.mirror.fingerprint()
+        return {"hub": self.repository, "revision": self.revision, "config": self.config, "split": self.split}
+
+    def documents(self) -> Iterator[Document]:
+        if self.mirror is not None:
+            return self.mirror.documents()
+        dataset = self._load()
+        return group_rows(row(record, f"{self.name}, row {number}") for number, record in enumerate(dataset, start=1))
+
+    def _mirrored(self, data: Path) -> Files:
+        folders = [data / "mirror" / self.repository, data / self.repository]
+        folder = next((folder for folder in folders if folder.is_dir()), None)
+        if folder is None:
+            raise UserError(
+                f"{self.name} is not in {folders[0]} nor in {folders[1]}; put the data set's files there, or unset "
+                "LLM2COMP_DATA to read it from the hub"
+            )
+        places = [folder / self.config] if self.config else []
+        for place in (*places, folder / "data", folder):
+            paths = [p for p in sorted(place.glob(f"{self.split}[.-]*")) if p.name.lower().endswith(ENDINGS)]
+            if paths:
+                return Files(paths)
+        raise UserError(f"{folder} holds no file {self.split}.* or {self.split}-* that ends in {', '.join(ENDINGS)}")
+
+    def _load(self) -> Any:
+        import datasets
+
+        try:
+            return datasets.load_dataset(self.repository, self.config, split=self.split, revision=self.revision)
+        except (OSError, datasets.exceptions.DatasetsError) as error:
+            raise UserError(
+                f"{self.name} cannot be had from the hub ({_first_line(error)}). Without a connection, use a local "
+                "file or folder instead, set LLM2COMP_DATA to a folder that holds a copy, or set HF_HUB_OFFLINE=1 and "
+                "HF_HOME to a cache it was once loaded into; HF_HUB_OFFLINE=1 forbids the network"
+            ) from error
+        except ValueError as error:
+            raise UserError(f"{self.name} cannot be read: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,81 @@
+"""Encoding many texts: sorted by length, in batches under a token budget, returned in the order given."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from llm2comp.encoder.encoder import Encoder
+from llm2comp.encoder.tokenization import left_pad, tokenize
+from llm2comp.errors import UserError
+
+# Texts tokenised at a time: bounds the memory that token ids take, and lets a long run start at once.
+TOKENIZE_AT_ONCE = 50_000
+TOKEN_BUDGET = {"cpu": 4096, "cuda": 65_536}
+
+
+@torch.no_grad()
+def encode_texts(
+    encoder: Encoder,
+    texts: str | Sequence[str],
+    max_length: int | None = None,
+    token_budget: int | None = None,
+    normalize_embeddings: bool = False,
+    convert_to_tensor: bool = False,
+    show_progress: bool | None = None,
+) -> Any:
+    """Float32 embeddings [N, H] of texts, or [H] of one string, as numpy or, on the CPU, torch.
+
+    `max_length`: tokens of an input, memory tokens included; longer texts are cut, memory tokens never.
+    `token_budget`: padded tokens of a batch. `show_progress`: a bar always or never; by default after 5 seconds.
+    Raises UserError naming the index of what is not a string.
+    """
+    if isinstance(texts, str):
+        return encode_texts(
+            encoder, [texts], max_length, token_budget, normalize_embeddings, convert_to_tensor, show_progress
+        )[0]
+    for i, text in enumerate(texts):
+        if not isinstance(text, str):
+            raise UserError(f"texts[{i}] is {type(text).__name__}, not a string")
+    k = encoder.num_memory_tokens
+    text_tokens = (max_length or encoder.max_length) - k
+    if text_tokens < 2:
+        raise UserError(f"max_length {max_length} leaves no room for a text beside {k} memory tokens")
+    device = encoder.backbone.device
+    budget = token_budget or TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
+    embeddings = torch.empty(len(texts), encoder.backbone.hidden_size)
+    modes = [(module, module.training) for module in encoder.modules()]
+    encoder.eval()
+    try:
+        bar = tqdm(
+            total=len(texts), unit="text", desc="Encoding", disable=show_progress is False, delay=0 if show_progress else 5
+        )
+        with bar:
+            for indices, rows in _batches(encoder, texts, text_tokens, budget):
+                ids, mask = left_pad(rows, encoder.tokenizer.pad_token_id or 0)
+                embeddings[indices] = encoder.embed(ids.to(device), mask.to(device)).cpu()
+                bar.update(len(rows))
+    finally:
+        for module, training in modes:
+            module.training = training
+    if normalize_embeddings:
+        embeddings = F.normalize(embeddings, dim=-1)
+    return embeddings if convert_to_tensor else embeddings.numpy()
+
+
+def _batches(
+    encoder: Encoder, texts: Sequence[str], text_tokens: int, budget: int
+) -> Iterator[tuple[list[int], list[list[int]]]]:
+    """Indices and token ids of batches of texts of like length, longest first so that memory peaks at once."""
+    for start in range(0, len(texts), TOKENIZE_AT_ONCE):
+        tokens = tokenize(encoder.tokenizer, texts[start : start + TOKENIZE_AT_ONCE], text_tokens)
+        order = np.argsort([-len(ids) for ids in tokens], kind="stable")
+        first = 0
+        while first < len(order):
+            rows = max(1, budget // (len(tokens[order[first]]) + encoder.num_memory_tokens))
+            chosen = order[first : first + rows]
+            yield [start + int(i) for i in chosen], [tokens[i] for i in chosen]
+            first += rows

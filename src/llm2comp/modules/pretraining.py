@@ -1,0 +1,157 @@
+"""Training an encoder by any objective that is a function of the encoder and a batch."""
+
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+
+from llm2comp.backbone.attention import Direction
+from llm2comp.backbone.loading import Precision, Quantization, fast_dtype
+from llm2comp.backbone.lora import LoRA
+from llm2comp.backbone.spec import resolve
+from llm2comp.encoder.config import EncoderConfig
+from llm2comp.encoder.encoder import Encoder
+from llm2comp.encoder.loading import build_encoder, load_encoder_config, load_encoder_tokenizer
+from llm2comp.errors import UserError
+from llm2comp.memory import MemoryPositions
+from llm2comp.modules.optimization import Optimization
+from llm2comp.objectives.base import Objective
+
+
+class Pretraining(L.LightningModule):
+    """batch -> encoder -> objective -> loss.
+
+    Args:
+        encoder: what to start from: `embedded:NAME`, a folder, a `.gguf` file or a hub id.
+        objective: the loss.
+        lora: low-rank adapters on frozen weights; None trains every weight.
+        optimization: learning rate and its schedule.
+        num_memory_tokens: k.
+        memory_positions: position ids of the memory tokens, after the text or spread over it.
+        learn_memory_scale: learn a factor on the memory states before the decoder reads them.
+        pooling: what the encoder's embedding is made of.
+        direction: attention of the encoder.
+        max_length: tokens of an input, BOS and memory tokens included.
+        dtype: of frozen weights and matrix products; `auto`: bfloat16 where the processor has it.
+        attention: transformers' attention implementation; None for its default.
+        quantization: `4bit` for QLoRA.
+
+    Raises UserError for an encoder the objective cannot train, and whatever loading a model raises.
+    """
+
+    encoder: Encoder  # from configure_model on
+
+    def __init__(
+        self,
+        encoder: str,
+        objective: Objective,
+        lora: LoRA | None,
+        optimization: Optimization,
+        num_memory_tokens: int = 8,
+        memory_positions: MemoryPositions = "after",
+        learn_memory_scale: bool = False,
+        pooling: str = "memory_mean",
+        direction: Direction = "bidirectional",
+        max_length: int = 512,
+        dtype: Precision = "auto",
+        attention: str | None = None,
+        quantization: Quantization | None = None,
+    ) -> None:
+        super().__init__()
+        self.strict_loading = False  # checkpoints hold trainable parameters only
+        self.objective = objective
+        self.lora = lora
+        self.optimization = optimization
+        self.spec = resolve(encoder)
+        self.dtype_name: Precision = dtype
+        self.attention = attention
+        self.quantization = quantization
+        if quantization is not None and lora is None:
+            raise UserError("4-bit weights cannot train: set --model.lora, or leave --model.quantization unset")
+        stored = load_encoder_config(self.spec)
+        if stored.num_memory_tokens not in (0, num_memory_tokens):
+            raise UserError(f"{encoder} has {stored.num_memory_tokens} memory tokens; set num_memory_tokens to that")
+        self.encoder_config = EncoderConfig(
+            num_memory_tokens=num_memory_tokens,
+            pooling=pooling,
+            direction=direction,
+            memory_positions=memory_positions,
+            memory_scale=(stored.memory_scale or 1.0) if learn_memory_scale else None,
+            max_length=max_length,
+            base=stored.base,
+            stages=stored.stages,
+        )
+        objective.check(self.encoder_config)
+        self.tokenizer = load_encoder_tokenizer(self.spec, self.encoder_config)
+        self.means: dict[str, MeanMetric] = {}
+
+    @property
+    def max_text_tokens(self) -> int:
+        """Tokens a text may have, BOS included."""
+        return self.encoder_config.max_length - self.encoder_config.num_memory_tokens
+
+    @property
+    def compute_dtype(self) -> torch.dtype:
+        """The type that matrix products are made in."""
+        return fast_dtype(self.dtype_name)
+
+    def configure_model(self) -> None:
+        if hasattr(self, "encoder"):
+            return
+        self.encoder = build_encoder(
+            self.spec,
+            self.encoder_config,
+            self.compute_dtype,
+            self.attention,
+            self.quantization,
+            with_decoder=self.objective.needs_decoder,
+        )
+        self.encoder.backbone.make_trainable(self.lora, keep_decoder=self.objective.needs_decoder)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        loss = self.objective(self.encoder, batch)
+        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/lr", self.optimizers().param_groups[0]["lr"])
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self.means = {}
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        for name, measured in self.objective.measure(self.encoder, batch).items():
+            mean = self.means.setdefault(name, MeanMetric().to(self.device))
+            mean.update(measured.value, measured.weight)
+
+    def on_validation_epoch_end(self) -> None:
+        for name, mean in self.means.items():
+            self.log(f"val/{name}", mean.compute(), prog_bar=name == "context_recovered")
+
+    def configure_optimizers(self) -> Any:
+        parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, schedule = self.optimization.build(parameters, total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def flops(self, batch: Any) -> float:
+        """Floating-point operations of a training step on the batch."""
+        return self.objective.flops(self.encoder, batch)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self._trainable()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        own = {name: tuple(parameter.shape) for name, parameter in self._trainable().items()}
+        saved = {name: tuple(tensor.shape) for name, tensor in checkpoint["state_dict"].items()}
+        if own != saved:
+            differing = sorted(name for name in own.keys() | saved.keys() if own.get(name) != saved.get(name))
+            name = differing[0]
+            raise UserError(
+                f"the checkpoint is from another configuration: {len(differing)} trainable parameters differ, such as "
+                f"{name}, {saved.get(name, 'absent')} in the checkpoint and {own.get(name, 'absent')} here; "
+                "resume with the run's own config.yaml"
+            )
+
+    def _trainable(self) -> dict[str, torch.nn.Parameter]:
+        return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}

@@ -1,0 +1,28 @@
+"""Floating-point operations of passes through a backbone (Chowdhery et al. 2022, PaLM, appendix B)."""
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+
+def matmul_parameters(lm: PreTrainedModel) -> int:
+    """Weights that multiply every token: of all linear layers of the body, not of embeddings nor of the head."""
+    layers = [module for module in lm.base_model.modules() if isinstance(module, nn.Linear | Conv1D)]
+    return sum(layer.weight.numel() for layer in layers)
+
+
+def pass_flops(lm: PreTrainedModel, lengths: Tensor, causal: bool) -> float:
+    """A forward pass over sequences of these lengths [B]: 2 per weight and token, and attention's two products."""
+    config = lm.config
+    attention_width = config.num_attention_heads * (
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    )
+    pairs = float((lengths.double() ** 2).sum()) / (2 if causal else 1)
+    attention = 4 * config.num_hidden_layers * attention_width * pairs
+    return 2.0 * matmul_parameters(lm) * float(lengths.sum()) + attention
+
+
+def head_flops(lm: PreTrainedModel, tokens: float) -> float:
+    """A forward pass of the head over that many tokens."""
+    vocab_size, hidden_size = lm.get_output_embeddings().weight.shape
+    return 2.0 * vocab_size * hidden_size * tokens

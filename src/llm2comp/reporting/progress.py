@@ -1,0 +1,93 @@
+"""The progress bar of a run: optimizer steps done, time left, and the short metrics."""
+
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from llm2comp.reporting.metric_names import METRICS
+
+SHORT = {"train/loss": "loss", "val/context_recovered": "context", "train/tokens_per_second": "tokens/s"}
+
+
+class StepProgress(ProgressBar):
+    """One bar over all optimizer steps, rather than one an epoch, and one for each validation while it runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._progress: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._add("Training", int(trainer.estimated_stepping_batches), trainer.global_step)
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        shown = [
+            f"{name} {METRICS[key].show(float(trainer.callback_metrics[key]))}{METRICS[key].unit * (METRICS[key].unit == '%')}"
+            for key, name in SHORT.items()
+            if key in trainer.callback_metrics
+        ]
+        self._update("Training", completed=trainer.global_step, metrics="  ".join(shown))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._remove("Training")
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._add("Measuring", sum(int(batches) for batches in trainer.num_val_batches), 0)
+
+    def on_validation_batch_end(self, *_: Any) -> None:
+        self._update("Measuring", advance=1)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._remove("Measuring")
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        self._stop()
+
+    def on_exception(self, *_: Any) -> None:
+        self._stop()
+
+    def disable(self) -> None:
+        """Called by Lightning on all processes but the first."""
+        self._disabled = True
+
+    _disabled = False
+
+    def _add(self, name: str, total: int, completed: int) -> None:
+        if self._disabled:
+            return
+        if self._progress is None:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=20),
+                MofNCompleteColumn(),
+                TimeElapsedColumn(),
+                TextColumn("left"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[metrics]}"),
+            )
+            self._progress = Progress(*columns, console=Console(stderr=True), transient=False)
+            self._progress.start()
+        self._tasks[name] = self._progress.add_task(name, total=total, completed=completed, metrics="")
+
+    def _update(self, name: str, **changes: Any) -> None:
+        if self._progress is not None and name in self._tasks:
+            self._progress.update(self._tasks[name], **changes)
+
+    def _remove(self, name: str) -> None:
+        task = self._tasks.pop(name, None)
+        if self._progress is None or task is None:
+            return
+        self._progress.stop_task(task)
+        if name == "Measuring":
+            self._progress.remove_task(task)
+        if not self._tasks:
+            self._stop()
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+            self._tasks = {}

@@ -1,0 +1,16 @@
+"""What a resumed run does with metrics that were logged after its checkpoint."""
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from llm2comp.reporting.csv_logger import CSVLogger
+
+
+class ResumedMetrics(Callback):
+    """Drops the metrics of the steps that a resumed run takes again, so that none is there twice."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step == 0:
+            return
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                logger.drop_from(trainer.global_step)
