@@ -14,6 +14,7 @@ from llm2comp.data import tokenization
 from llm2comp.data.cache import tokenized_corpus, tokenizer_fingerprint
 from llm2comp.data.corpus import Corpus
 from llm2comp.data.filters import Filters
+from llm2comp.data.hashing import hash_text
 from llm2comp.errors import UserError
 from tests.tiny import tiny_tokenizer
 
@@ -36,6 +37,8 @@ def test_tokens_and_texts_are_those_of_the_source(articles: Path, monkeypatch: p
     assert [corpus.input_ids(i).tolist() for i in range(len(corpus))] == [tokens[p] for p in expected]
     assert corpus.lengths.tolist() == [len(tokens[p]) for p in expected]
     assert corpus.report.tokens == corpus.lengths.sum()
+    assert corpus.text_hashes.tolist() == [hash_text(p) for p in expected]
+    assert corpus.document_hashes.tolist() == [hash_text(f"article {int(p[:2])}") for p in expected]
 
 
 def test_every_drop_is_counted_by_its_filter(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from llm2comp.data.collators.compression import CompressionCollator
 from llm2comp.data.datamodule import DataModule
 from llm2comp.errors import UserError
 from tests.data.runs import Recorder, rows, set_up, trainer
@@ -55,6 +56,10 @@ def test_validation_does_not_change_with_the_epoch(articles: Path) -> None:
     trainer(articles.parent, max_epochs=3, num_sanity_val_steps=0).fit(model, data)
     once = len(model.seen_in_validation) // 3
     assert model.seen_in_validation == model.seen_in_validation[:once] * 3
+    subset = data._loaded.validation
+    assert subset is not None
+    batch = CompressionCollator(model.tokenizer, seed=0)(subset.corpus, subset.examples[:8], epoch=0)
+    assert model.seen_in_validation[0] == rows(batch)
 
 
 def test_a_separate_source_validates_and_none_of_it_is_trained_on(articles: Path) -> None:

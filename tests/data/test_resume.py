@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
+from lightning.pytorch.trainer.states import TrainerFn
 
 from llm2comp.data.datamodule import DataModule
 from llm2comp.errors import UserError
-from tests.data.runs import Recorder, trainer
+from tests.data.runs import Recorder, rows, set_up, trainer
 
 FIXED = {"batch_size": 8}
 GROUPED = {"token_budget": 256}
@@ -51,6 +52,16 @@ def test_resume_continues_with_the_next_batch(articles: Path, data: dict[str, An
     assert straight[: len(first)] != straight[len(first) : 2 * len(first)]
 
 
+def test_a_resumed_run_can_be_resumed(articles: Path) -> None:
+    straight = fit(articles, GROUPED, max_steps=8)
+    saving = ModelCheckpoint(articles.parent / "ckpt", every_n_train_steps=3, save_top_k=-1, filename="{step}")
+    options = {"callbacks": [saving], "enable_checkpointing": True}
+    first = fit(articles, GROUPED, max_steps=3, **options)
+    second = fit(articles, GROUPED, articles.parent / "ckpt" / "step=3.ckpt", max_steps=6, **options)
+    third = fit(articles, GROUPED, articles.parent / "ckpt" / "step=6.ckpt", max_steps=8, **options)
+    assert first + second + third == straight
+
+
 def test_resume_where_training_is_counted_in_epochs(articles: Path) -> None:
     straight = fit(articles, GROUPED, max_epochs=3)
     saving = ModelCheckpoint(articles.parent / "ckpt", filename="end", save_top_k=-1)
@@ -88,6 +99,17 @@ def test_a_scheduler_that_asks_for_the_number_of_batches_changes_nothing(article
     saving = ModelCheckpoint(articles.parent / "ckpt", every_n_train_steps=4, save_top_k=-1, filename="{step}")
     straight = run(callbacks=[saving], enable_checkpointing=True)
     assert run(ckpt_path=articles.parent / "ckpt" / "step=4.ckpt") == straight[4:]
+
+
+def test_a_checkpoint_may_be_restored_after_the_loader_was_made(articles: Path) -> None:
+    straight = fit(articles, FIXED, max_steps=4)
+    data = set_up(DataModule(str(articles), **OPTIONS, **FIXED), articles.parent)
+    data.trainer.state.fn = TrainerFn.FITTING
+    loader = data.train_dataloader()
+    assert data.state_dict()["batch"] == 0
+    data.load_state_dict({**data.state_dict(), "batch": 3})
+    assert rows(next(iter(loader))) == straight[3]
+    assert len(list(loader)) == len(loader)
 
 
 def test_every_example_is_seen_once_an_epoch_though_passes_of_the_loop_end_elsewhere(articles: Path) -> None:

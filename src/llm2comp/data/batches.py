@@ -30,3 +30,32 @@ class CompressionBatch:
             self.target_ids.pin_memory(),
             self.target_mask.pin_memory(),
         )
+
+
+@dataclass
+class ContrastiveBatch:
+    """The texts of Q pairs and of their M hard negatives, in R = 2 Q + M rows: queries, positives, negatives.
+
+    `input_ids`, `attention_mask`: [R, T] long, left-padded. `pooling_mask`: [R, T] long, `attention_mask` without the
+    tokens of instructions that pooling leaves out. `text_ids`: [R] long, equal for equal texts (a hash of the text).
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    pooling_mask: Tensor
+    text_ids: Tensor
+    num_pairs: int
+
+    @property
+    def num_tokens(self) -> int:
+        """The tokens of the batch, BOS and instructions included, padding not."""
+        return int(self.attention_mask.sum())
+
+    def pin_memory(self) -> "ContrastiveBatch":
+        return ContrastiveBatch(
+            self.input_ids.pin_memory(),
+            self.attention_mask.pin_memory(),
+            self.pooling_mask.pin_memory(),
+            self.text_ids.pin_memory(),
+            self.num_pairs,
+        )

@@ -46,7 +46,7 @@ def encode_texts(
         raise UserError(f"max_length {max_length} leaves no room for a text beside {k} memory tokens")
     device = encoder.backbone.device
     budget = token_budget or TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
-    embeddings = torch.empty(len(texts), encoder.backbone.hidden_size)
+    embeddings = torch.empty(len(texts), encoder.backbone.hidden_size, dtype=torch.float32)
     modes = [(module, module.training) for module in encoder.modules()]
     encoder.eval()
     try:

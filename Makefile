@@ -1,0 +1,40 @@
+# Every target takes extra arguments: make pretrain-compress ARGS="--trainer.max_steps 20"
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup pretrain-compress test lint format clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
+	@echo '  Every target takes ARGS="...", for instance make pretrain-compress ARGS="--trainer.max_steps 20"'
+
+setup: $(VENV)/.ready ## Make the virtual environment; again only when dependencies change
+
+# torch comes first and pinned: left to the resolver, it may bring gigabytes of CUDA to a machine without a GPU.
+$(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "make: $(PYTHON) not found; name one: make setup PYTHON=python3.12" >&2; exit 1; }
+	@echo "Setting up $(VENV): once, a few minutes"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+pretrain-compress: setup ## Compression pretraining on the embedded model and text (minutes on a laptop)
+	$(BIN)/llm2comp fit --config experiments/pretrain_compress.yaml $(ARGS)
+
+test: setup ## Run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup ## Check style and types
+	$(BIN)/ruff check src tests $(ARGS)
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+clean: ## Remove the virtual environment and caches; runs in lightning_logs stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache src/*.egg-info
