@@ -4,6 +4,7 @@ from functools import cache
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 CORPUS = [
@@ -20,6 +21,41 @@ SIZES: dict[str, Any] = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 256,
 }
+
+# Architectures that switch direction, with what makes each differ from Llama turned on.
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "mistral": {},
+    "qwen2": {},
+    "qwen3": {"head_dim": 8},
+    "gemma": {"head_dim": 8},
+    "gemma2": {"head_dim": 8, "final_logit_softcapping": 0.5},
+    "gemma3_text": {"head_dim": 8, "layer_types": ["sliding_attention", "full_attention"]},
+    "phi": {"partial_rotary_factor": 0.5},
+    "phi3": {},
+    "olmo2": {},
+    "olmo3": {"layer_types": ["sliding_attention", "full_attention"]},
+    "smollm3": {"no_rope_layers": [1, 0]},
+    "gpt_neox": {},
+    "gptj": {"rotary_dim": 4},
+    "gpt2": {},
+    "opt": {"word_embed_proj_dim": 16},
+    "bloom": {},
+    "granite": {"logits_scaling": 4.0, "embedding_multiplier": 3.0, "residual_multiplier": 0.5},
+    "cohere": {"logit_scale": 0.25},
+    "cohere2": {"layer_types": ["sliding_attention", "full_attention"]},
+    "starcoder2": {},
+    "glm": {"head_dim": 8},
+    "exaone4": {"layer_types": ["sliding_attention", "full_attention"]},
+    "mixtral": {"num_local_experts": 4},
+}
+NO_SDPA = {"gemma2", "gptj", "bloom"}
+EVERY_ATTENTION = [
+    (model_type, attention)
+    for model_type in ARCHITECTURES
+    for attention in ("eager", "sdpa")
+    if attention == "eager" or model_type not in NO_SDPA
+]
 
 
 @cache
@@ -50,6 +86,23 @@ def tiny_config(model_type: str = "llama", **overrides: Any) -> PreTrainedConfig
     return AutoConfig.for_model(model_type, **sizes)
 
 
+def tiny_architecture(model_type: str, attention: str | None = None, **overrides: Any) -> PreTrainedModel:
+    """A random language model of one of `ARCHITECTURES`, its biases and norms random too."""
+    config = tiny_config(model_type, **{**ARCHITECTURES[model_type], **overrides})
+    lm = tiny_lm(config, attention or ("eager" if model_type in NO_SDPA else "sdpa"))
+    for parameter in lm.parameters():
+        if parameter.ndim == 1:
+            nn.init.normal_(parameter, mean=parameter.mean().item(), std=0.1)
+    return lm
+
+
 def tiny_lm(config: PreTrainedConfig, attention: str = "sdpa") -> PreTrainedModel:
     """A random language model of the configuration, in evaluation mode."""
     return AutoModelForCausalLM.from_config(config, attn_implementation=attention).eval()
+
+
+def randomise_adapters(module: nn.Module, std: float = 0.1) -> None:
+    """Give fresh adapters, which start as no change, an effect."""
+    for name, parameter in module.named_parameters():
+        if ".lora_B" in name:
+            nn.init.normal_(parameter, std=std)

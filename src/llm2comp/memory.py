@@ -36,10 +36,7 @@ class MemoryTokens(nn.Module):
         text = text_positions(attention_mask)  # [B, T]
         length = attention_mask.sum(-1, keepdim=True)  # [B, 1]
         index = torch.arange(len(self), device=attention_mask.device)  # [k]
-        if self.positions == "after":
-            memory = length + index
-        else:
-            memory = (2 * index + 1) * length // (2 * len(self))
+        memory = length + index if self.positions == "after" else (2 * index + 1) * length // (2 * len(self))
         return torch.cat([text, memory], dim=1)
 
     def for_decoder(self, states: Tensor) -> Tensor:

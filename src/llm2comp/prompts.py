@@ -32,7 +32,9 @@ INSTRUCTIONS = {
     "classification": Instruction("Classify the given text", symmetric=True),
     "retrieval": Instruction("Given a query, retrieve passages that answer it", symmetric=False),
     "questions": Instruction("Given a question, retrieve Wikipedia passages that answer it", symmetric=False),
-    "facts": Instruction("Given a scientific claim, retrieve documents that support or refute the claim", symmetric=False),
+    "facts": Instruction(
+        "Given a scientific claim, retrieve documents that support or refute the claim", symmetric=False
+    ),
 }
 
 

@@ -108,7 +108,7 @@ def test_a_cut_off_gzip_file_is_named(tmp_path: Path) -> None:
         ("{folder}/tekst.txt", r"did you mean '.*text\.txt'"),
         ("{folder}/notes.md", r"notes\.md cannot be read as text; a file ends in one of \.txt"),
         ("{folder}/empty", r"the folder .*empty holds no file that ends in"),
-        ("/nowhere/at/all", r"besides files, a source is embedded:wikipedia or hub:"),
+        ("/nowhere/at/all", r"besides files, a source is embedded:wikipedia or embedded:wikipedia-sentences or hub:"),
     ],
 )
 def test_an_unknown_source_is_refused_with_what_to_write(tmp_path: Path, name: str, message: str) -> None:

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from llm2comp.backbone.forward import input_embeddings, last_hidden_states
 from llm2comp.errors import UserError
+from llm2comp.memory import text_positions
 
 Direction = Literal["causal", "bidirectional"]
+
+# Kinds of layers that obey the direction; others, such as linear attention and convolutions, stay causal.
+_SWITCHABLE_LAYERS = {"full_attention", "sliding_attention"}
 
 
 @contextmanager
@@ -29,41 +34,77 @@ def check_switch(lm: PreTrainedModel) -> None:
     """Raise UserError unless attention obeys the direction: causal, bidirectional, and causal again.
 
     The last token of a short sequence is changed, and the states before it are compared: they may change if and
-    only if attention is bidirectional, with and without padding.
+    only if attention is bidirectional, with and without padding. Padding itself must change nothing. This holds for
+    the attention that `lm` was loaded with, and for SDPA, with which others will open what it becomes.
     """
-    for padded in (False, True):
-        causal_first = _leak(lm, "causal", padded)
-        bidirectional = _leak(lm, "bidirectional", padded)
-        causal_again = _leak(lm, "causal", padded)
-        model_type = lm.config.model_type
-        if max(causal_first, causal_again) > 1e-4 and causal_first > 0.01 * bidirectional:
+    loaded_with = lm.config._attn_implementation
+    try:
+        for attention in [loaded_with, *(["sdpa"] if lm._supports_sdpa and loaded_with != "sdpa" else [])]:
+            lm.set_attn_implementation(attention)
+            _check_switch(lm)
+    finally:
+        lm.set_attn_implementation(loaded_with)
+
+
+def _check_switch(lm: PreTrainedModel) -> None:
+    name = f"{lm.config.model_type} ({type(lm).__name__})"
+    if rigid := set(getattr(lm.config, "layer_types", None) or ()) - _SWITCHABLE_LAYERS:
+        raise UserError(f"{name} cannot be made bidirectional: its {' and '.join(sorted(rigid))} layers stay causal")
+    for padding in (0, 1):
+        causal = _leak(lm, "causal", padding)
+        bidirectional = _leak(lm, "bidirectional", padding)
+        causal = max(causal, _leak(lm, "causal", padding))
+        if causal > max(1e-6, 0.01 * bidirectional):
             raise UserError(
-                f"{model_type} ({type(lm).__name__}) is not a decoder-only language model: its attention is not causal. "
+                f"{name} is not a decoder-only language model: its attention is not causal. "
                 "Name a decoder-only model such as Llama, Mistral, Qwen or SmolLM"
             )
-        if bidirectional <= 100 * max(causal_first, causal_again) or bidirectional < 1e-6:
+        if bidirectional < 1e-6:
+            attention = lm.config._attn_implementation
             raise UserError(
-                f"{model_type} ({type(lm).__name__}) cannot be made bidirectional: its attention stays causal with "
-                f"{lm.config._attn_implementation} attention. Architectures known to work: Llama, Mistral, Qwen2, "
-                "Qwen3, Gemma, Phi-3, OLMo2, SmolLM3, GPT-NeoX, Granite, Cohere"
+                f"{name} cannot be made bidirectional: it stays causal with {attention} attention. "
+                "Architectures known to work: Llama, Mistral, Qwen2, Qwen3, Gemma, Phi-3, OLMo2, SmolLM3, GPT-NeoX, "
+                "Granite, Cohere"
+            )
+    for direction in ("causal", "bidirectional"):
+        if _padding_error(lm, direction) > (1e-3 if input_embeddings(lm).weight.dtype == torch.float32 else 0.1):
+            raise UserError(
+                f"{name} is not supported: it reads a text differently when padding stands before it, so its "
+                "embeddings would depend on the batch. Llama, Mistral, Qwen, SmolLM and the like do not"
             )
 
 
-def _leak(lm: PreTrainedModel, direction: Direction, padded: bool) -> float:
+def _leak(lm: PreTrainedModel, direction: Direction, padding: int) -> float:
     """How far the last token reaches back: the largest relative change of an earlier state when it is changed."""
-    assert direction in get_args(Direction)
-    vocabulary = lm.get_input_embeddings().num_embeddings
-    ids = torch.arange(1, 6, device=lm.device).remainder(vocabulary)[None]  # [1, 5]
+    ids = _probe(lm)
     changed = ids.clone()
-    changed[0, -1] = vocabulary // 2
-    mask = torch.ones_like(ids)
-    mask[0, 0] = 0 if padded else 1
-    with attention_direction(lm, direction):
-        before, after = (_states(lm, each, mask if padded else None) for each in (ids, changed))
-    start = 1 if padded else 0
-    before, after = before[0, start:-1], after[0, start:-1]
+    changed[0, -1] = input_embeddings(lm).num_embeddings // 2
+    before, after = (_states(lm, each, direction, padding)[:, :-1] for each in (ids, changed))
     return ((after - before).abs().max() / before.abs().max()).item()
 
 
-def _states(lm: PreTrainedModel, ids: Tensor, mask: Tensor | None) -> Tensor:
-    return lm.base_model(ids, attention_mask=mask, use_cache=False).last_hidden_state.float()
+def _padding_error(lm: PreTrainedModel, direction: Direction) -> float:
+    """The relative change of the states when padding is put before the text."""
+    plain, padded = (_states(lm, _probe(lm), direction, padding) for padding in (0, 3))
+    return ((padded - plain).norm() / plain.norm()).item()
+
+
+def _probe(lm: PreTrainedModel) -> Tensor:
+    """A short text [1, 5]."""
+    return torch.arange(1, 6, device=lm.device).remainder(input_embeddings(lm).num_embeddings)[None]
+
+
+def _states(lm: PreTrainedModel, ids: Tensor, direction: Direction, padding: int) -> Tensor:
+    """Hidden states [1, T, H] of a text [1, T], read after as many tokens of padding."""
+    mask = torch.ones_like(ids)
+    ids = torch.nn.functional.pad(ids, (padding, 0))
+    mask = torch.nn.functional.pad(mask, (padding, 0))
+    with attention_direction(lm, direction):
+        try:
+            states = last_hidden_states(lm, input_embeddings(lm)(ids), mask, text_positions(mask))
+        except (AttributeError, TypeError) as error:
+            raise UserError(
+                f"{lm.config.model_type} ({type(lm).__name__}) is not supported: it cannot be run from embeddings, a "
+                f"mask and position ids with {direction} attention ({error})"
+            ) from error
+    return states[:, padding:].float()

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from llm2comp.backbone.attention import Direction, attention_direction
+from llm2comp.backbone.forward import evaluation_mode, input_embeddings, last_hidden_states
 from llm2comp.backbone.head import LMHead, lm_head
 from llm2comp.backbone.lora import LoRA, adapters_disabled, add_lora, lora_layers, merged_state_dict
+from llm2comp.memory import text_positions
 
 
 class Backbone(nn.Module):
@@ -35,15 +37,15 @@ class Backbone(nn.Module):
 
     @property
     def hidden_size(self) -> int:
-        return self.lm.get_input_embeddings().embedding_dim
+        return input_embeddings(self.lm).embedding_dim
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.lm.get_input_embeddings().weight.dtype
+        return input_embeddings(self.lm).weight.dtype
 
     @property
     def device(self) -> torch.device:
-        return self.lm.get_input_embeddings().weight.device
+        return input_embeddings(self.lm).weight.device
 
     @property
     def decoder(self) -> PreTrainedModel:
@@ -76,28 +78,27 @@ class Backbone(nn.Module):
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Input embeddings [B, T, H] of token ids [B, T]."""
-        return self.lm.get_input_embeddings()(input_ids)
+        return input_embeddings(self.lm)(input_ids)
 
     @property
-    def embedding_scale(self) -> float:
-        """What the model multiplies an embedding row with as it looks it up (Gemma 3; 1 elsewhere)."""
-        scale = getattr(self.lm.get_input_embeddings(), "scalar_embed_scale", 1.0)
-        return float(scale)
+    def embedding_scale(self) -> Tensor | float:
+        """What the model multiplies an embedding row with as it looks it up (Gemma; 1 in most others)."""
+        scale = getattr(input_embeddings(self.lm), "embed_scale", 1.0)
+        return scale.to(self.dtype) if isinstance(scale, Tensor) else scale
 
     def encode(self, inputs_embeds: Tensor, attention_mask: Tensor, position_ids: Tensor) -> Tensor:
         """Last hidden states [B, T, H], after the final norm, of the trained encoder."""
         with attention_direction(self.lm, self.direction), self._autocast():
-            return _hidden_states(self.lm, inputs_embeds, attention_mask, position_ids)
+            return last_hidden_states(self.lm, inputs_embeds, attention_mask, position_ids)
 
     def decode(self, inputs_embeds: Tensor, attention_mask: Tensor) -> Tensor:
         """Last hidden states [B, T, H] of the frozen causal decoder; gradients flow to `inputs_embeds` alone."""
-        position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)
         with self.as_decoder() as lm:
-            return _hidden_states(lm, inputs_embeds, attention_mask, position_ids)
+            return last_hidden_states(lm, inputs_embeds, attention_mask, text_positions(attention_mask))
 
     def decoder_embed(self, input_ids: Tensor) -> Tensor:
         """The frozen decoder's input embeddings [B, T, H] of token ids [B, T]."""
-        return self.decoder.get_input_embeddings()(input_ids)
+        return input_embeddings(self.decoder)(input_ids)
 
     def merged_state_dict(self) -> dict[str, Tensor]:
         """The encoder's weights as a plain model's state dict, adapters added in."""
@@ -107,24 +108,11 @@ class Backbone(nn.Module):
     def as_decoder(self) -> Iterator[PreTrainedModel]:
         """The frozen decoder within the context: causal, without adapters, without dropout."""
         lm = self.decoder
-        was_training = lm.training
-        lm.eval()
-        try:
-            with attention_direction(lm, "causal"), adapters_disabled(lm):
-                yield lm
-        finally:
-            lm.train(was_training)
+        with evaluation_mode(lm), attention_direction(lm, "causal"), adapters_disabled(lm):
+            yield lm
 
     def _autocast(self) -> AbstractContextManager:
         # Frozen weights have their dtype; adapters, and weights that train, are float32 and cast as they are used.
         if self.compute_dtype == torch.float32 or not self.trains:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=self.compute_dtype)
-
-
-def _hidden_states(lm: PreTrainedModel, inputs_embeds: Tensor, attention_mask: Tensor, position_ids: Tensor) -> Tensor:
-    embeds = inputs_embeds.to(lm.get_input_embeddings().weight.dtype)
-    output = lm.base_model(
-        inputs_embeds=embeds, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
-    )
-    return output.last_hidden_state

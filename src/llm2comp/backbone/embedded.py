@@ -7,6 +7,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from llm2comp.cache import cache_folder
 from llm2comp.errors import UserError
 
@@ -38,16 +40,18 @@ def _convert(source: Path, gguf_file: str, folder: Path) -> None:
     lm = AutoModelForCausalLM.from_pretrained(source, gguf_file=gguf_file)
     # save_pretrained refuses a model that still says it is quantised; loading has dequantised it.
     del lm.config.quantization_config
-    lm.hf_quantizer = None
+    lm.hf_quantizer = None  # type: ignore[assignment]
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
     try:
         lm.save_pretrained(temporary)
         AutoTokenizer.from_pretrained(source, gguf_file=gguf_file).save_pretrained(temporary)
         os.replace(temporary, folder)
-    except OSError:
+    except (OSError, SafetensorError) as error:
         # Another process may have put the folder there first; anything else is a real failure.
         if not (folder / "config.json").is_file():
-            raise
+            raise UserError(
+                f"{gguf_file} could not be converted: {error}; set LLM2COMP_CACHE to a folder with room for it"
+            ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

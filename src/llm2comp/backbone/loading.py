@@ -1,9 +1,11 @@
 """Loading a model and its tokenizer, with errors that say what to do."""
 
 import importlib.util
+import struct
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from llm2comp.backbone.attention import attention_direction, check_switch
@@ -44,9 +46,13 @@ def load_lm(
     config = load_config(spec)
     _refuse_encoder_only(spec, config)
     try:
-        lm = AutoModelForCausalLM.from_pretrained(spec.path, **options).eval()
-    except (OSError, ValueError) as error:
+        loaded: Any = AutoModelForCausalLM.from_pretrained(spec.path, output_loading_info=True, **options)
+    except (OSError, ValueError, RuntimeError, SafetensorError, struct.error) as error:
         raise _loading_error(spec, error) from error
+    lm: PreTrainedModel = loaded[0]
+    if missing := sorted(loaded[1]["missing_keys"]):
+        raise UserError(f"{spec.name} lacks {len(missing)} weights of a {type(lm).__name__}, such as {missing[0]}")
+    lm.eval()
     check_switch(lm)
     with attention_direction(lm, "causal"):
         check_head(lm)
@@ -57,7 +63,7 @@ def load_config(spec: ModelSpec) -> Any:
     """The model's configuration; raises UserError where it cannot be had."""
     try:
         return AutoConfig.from_pretrained(spec.path, **spec.kwargs())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, struct.error) as error:
         raise _loading_error(spec, error) from error
 
 
@@ -65,7 +71,7 @@ def load_tokenizer(spec: ModelSpec) -> PreTrainedTokenizerBase:
     """The model's tokenizer; raises UserError where it cannot be had."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(spec.path, **spec.kwargs())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, struct.error) as error:
         raise _loading_error(spec, error) from error
     if not tokenizer.is_fast:
         raise UserError(f"{spec.name} has no fast tokenizer (tokenizer.json); convert its tokenizer with transformers")
@@ -86,8 +92,8 @@ def _four_bit(dtype: torch.dtype) -> Any:
     from transformers import BitsAndBytesConfig
 
     if not torch.cuda.is_available() or importlib.util.find_spec("bitsandbytes") is None:
-        missing = "a CUDA GPU" if not torch.cuda.is_available() else "the package bitsandbytes (pip install bitsandbytes)"
-        raise UserError(f"4-bit loading (QLoRA) needs {missing}; leave --model.quantization unset to load whole weights")
+        missing = "a CUDA GPU" if not torch.cuda.is_available() else "bitsandbytes (pip install bitsandbytes)"
+        raise UserError(f"4-bit weights (QLoRA) need {missing}; leave --model.quantization unset to load them whole")
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
 
 

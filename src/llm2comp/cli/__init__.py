@@ -3,7 +3,8 @@
 import sys
 from importlib import import_module
 
-from llm2comp.errors import UserError, unknown
+from llm2comp.cli.wrapped_errors import user_error_in
+from llm2comp.errors import unknown
 
 # subcommand -> (module, what it does)
 COMMANDS = {
@@ -24,8 +25,11 @@ def main(arguments: list[str] | None = None) -> None:
         if name not in COMMANDS:
             raise unknown("command", name, COMMANDS)
         import_module(COMMANDS[name][0]).main(arguments)
-    except UserError as error:
-        print(f"llm2comp: error: {error}", file=sys.stderr)
+    except ValueError as error:
+        cause = user_error_in(error)
+        if cause is None:
+            raise
+        print(f"llm2comp: error: {cause}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,33 +1,30 @@
-"""What a run does when training is over: measure, export the best encoder, draw, and say what to run next."""
+"""What a run does when training is over: export the best encoder, draw, and say what to run next."""
 
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningDataModule, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
 from llm2comp.modules.pretraining import Pretraining
 from llm2comp.reporting.curves import draw_curves
-from llm2comp.reporting.metrics_file import read_metrics
 from llm2comp.reporting.run_folder import RunFolder
 from llm2comp.reporting.scrub import scrub
 from llm2comp.reporting.summary import print_summary
 from llm2comp.reporting.wandb import sync_command
 
 
-def finish(
-    trainer: Trainer, module: LightningModule, datamodule: LightningDataModule, run: RunFolder, config: dict[str, Any]
-) -> None:
+def finish(trainer: Trainer, module: LightningModule, run: RunFolder, config: dict[str, Any]) -> None:
     """Write `encoder/` and `curves.png` into the run folder and print the table of before and after."""
     assert isinstance(module, Pretraining)
     trainer.save_checkpoint(run.last_checkpoint)
-    if run.metrics.is_file() and not _validated_at_end(trainer, run):
-        trainer.validate(module, datamodule=datamodule, verbose=False)
+    step = trainer.global_step
     if run.best_checkpoint.is_file():
-        best = trainer.strategy.load_checkpoint(run.best_checkpoint)
+        best = trainer.strategy.load_checkpoint(run.best_checkpoint, weights_only=True)
         module.load_state_dict(best["state_dict"], strict=False)
+        step = best["global_step"]
     if not trainer.is_global_zero:
         return
-    module.encoder.config.stages.append(_stage(trainer, run, config))
+    module.encoder.config.stages.append(_stage(step, run, config))
     module.encoder.save_pretrained(run.encoder)
     if run.metrics.is_file():
         draw_curves(run)
@@ -35,14 +32,15 @@ def finish(
     print(f"\nEverything of this run is in {run.path}")
 
 
-def _validated_at_end(trainer: Trainer, run: RunFolder) -> bool:
-    steps = [step for step, _ in read_metrics(run.metrics).get("val/loss", [])]
-    return bool(steps) and steps[-1] >= trainer.global_step - 1
-
-
-def _stage(trainer: Trainer, run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
+def _stage(step: int, run: RunFolder, config: dict[str, Any]) -> dict[str, Any]:
     kept = {key: config[key] for key in ("model", "data", "seed_everything")}
-    return {"stage": run.experiment, "run": run.run, "steps": trainer.global_step, "torch": torch.__version__, **scrub(kept)}
+    return {
+        "stage": run.experiment,
+        "run": run.run,
+        "steps": step,
+        "torch": torch.__version__,
+        **scrub(kept),
+    }
 
 
 def _next_steps(run: RunFolder) -> list[tuple[str, str]]:

@@ -1,6 +1,8 @@
 """`llm2comp reconstruct`: what the frozen decoder reads in the memory tokens of a text."""
 
+import torch
 from jsonargparse import ArgumentParser
+from jsonargparse.typing import PositiveInt
 from rich.console import Console
 from rich.text import Text
 
@@ -15,11 +17,12 @@ def main(arguments: list[str]) -> None:
     parser = ArgumentParser(prog="llm2comp reconstruct", description="What is left of a text in its memory tokens.")
     parser.add_argument("text", type=str, help="The text to compress.")
     parser.add_argument("--encoder", type=str, required=True, help="An encoder folder with memory tokens.")
-    parser.add_argument("--max_new_tokens", type=int, default=40, help="How long the decoder speaks.")
+    parser.add_argument("--max_new_tokens", type=PositiveInt, default=40, help="How long the decoder speaks.")
     parser.add_argument("--dtype", type=Precision, default="auto", help="Type of the weights.")
     options = parser.parse_args(arguments[1:])
     spec = resolve(options.encoder)
     encoder = build_encoder(spec, load_encoder_config(spec), fast_dtype(options.dtype), with_decoder=True).eval()
+    encoder.to("cuda" if torch.cuda.is_available() else "cpu")
     reading = read_memory(encoder, options.text, options.max_new_tokens)
     console = Console()
     for title, said in (("The decoder after the text", reading.from_text), ("From memory alone", reading.from_memory)):

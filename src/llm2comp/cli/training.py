@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from llm2comp.cli.finish import finish
+from llm2comp.cli.parser import Parser
 from llm2comp.data.datamodule import DataModule
+from llm2comp.errors import unknown
 from llm2comp.modules.checkpoint_io import AtomicCheckpointIO
+from llm2comp.modules.final_validation import FinalValidation
 from llm2comp.modules.random_state import RandomState
 from llm2comp.reporting.csv_logger import CSVLogger
 from llm2comp.reporting.progress import StepProgress
@@ -22,6 +26,9 @@ from llm2comp.reporting.resumed_metrics import ResumedMetrics
 from llm2comp.reporting.run_folder import RunFolder
 from llm2comp.reporting.throughput import Throughput
 from llm2comp.reporting.wandb import wandb_logger
+
+# What Lightning says at every start, and nobody acts on.
+CHATTER = ("GPU available", "TPU available", "💡 Tip", "`weights_only` was not set")
 
 
 class TrainingCLI(LightningCLI):
@@ -38,33 +45,36 @@ class TrainingCLI(LightningCLI):
         parser.add_argument("--checkpoint_every", type=int, default=100, help="Optimizer steps between checkpoints.")
 
     def before_instantiate_classes(self) -> None:
-        if self.subcommand != "fit":
-            return
-        config = self.config.fit
+        config = self.config[self.subcommand]
         if config.ckpt_path == "last":
             if config.run is not None:
                 self.run_folder = RunFolder(Path(config.root), config.experiment, config.run)
             else:
                 self.run_folder = RunFolder.newest(config.root, config.experiment)
             config.ckpt_path = str(self.run_folder.last_checkpoint)
-        else:
+        elif self.subcommand == "fit":
             self.run_folder = RunFolder.new(config.root, config.experiment, config.run)
-        # Processes that a launcher starts from this one must agree on the run's name.
-        os.environ["LLM2COMP_RUN"] = self.run_folder.run
+        if self.subcommand == "fit":
+            # Processes that a launcher starts from this one must agree on the run's name.
+            os.environ["LLM2COMP_RUN"] = self.run_folder.run
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         if self.subcommand != "fit":
             return super().instantiate_trainer(logger=False, **kwargs)
-        run, config = self.run_folder, self.config.fit
-        settings = self._get(self.config_init, "trainer")
-        settings["plugins"] = [*(settings["plugins"] or []), AtomicCheckpointIO()]
-        settings["callbacks"] = [*(settings["callbacks"] or []), *self._callbacks()]
+        run, settings = self.run_folder, self._get(self.config_init, "trainer")
+        settings["plugins"] = [*_list(settings["plugins"]), AtomicCheckpointIO()]
+        ours = [RandomState(), ResumedMetrics(), Throughput(), FinalValidation()]
+        if settings["enable_progress_bar"] is not False:
+            ours.append(StepProgress())
+        if settings["enable_checkpointing"] is not False:
+            ours += self._checkpoints()
+        settings["callbacks"] = [*_list(settings["callbacks"]), *ours]
         if settings["logger"] is not False:
-            resolved = config.as_dict()
-            kwargs["logger"] = [CSVLogger(run.path), wandb_logger(run, resolved)]
+            more = [logger for logger in _list(settings["logger"]) if isinstance(logger, Logger)]
+            kwargs["logger"] = [CSVLogger(run.path), wandb_logger(run, self.config.fit.as_dict()), *more]
         return super().instantiate_trainer(**kwargs)
 
-    def _callbacks(self) -> list[Any]:
+    def _checkpoints(self) -> list[Callback]:
         config, folder = self.config.fit, self.run_folder.checkpoints
         best = ModelCheckpoint(
             folder, "best", monitor=config.monitor, mode=config.monitor_mode, enable_version_counter=False
@@ -76,40 +86,60 @@ class TrainingCLI(LightningCLI):
             save_on_exception=True,
             enable_version_counter=False,
         )
-        return [StepProgress(), RandomState(), ResumedMetrics(), Throughput(), best, last]
+        return [best, last]
 
     def before_fit(self) -> None:
-        self._save_config()
         if self.config.fit.ckpt_path is None:
             self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
+            measured = self.trainer.callback_metrics
+            if measured and self.config.fit.monitor not in measured:
+                raise unknown("metric to monitor", self.config.fit.monitor, measured)
+        self._save_config()
+
+    def fit(self, model: LightningModule, **options: Any) -> None:
+        """Train; after Ctrl-C, say how to go on."""
+        try:
+            self.trainer.fit(model, **options)
+        except SystemExit:  # how Lightning ends after Ctrl-C
+            if self.trainer.is_global_zero and self.run_folder.last_checkpoint.is_file():
+                name = self.run_folder.name
+                print(f"Stopped; {name} is saved. To go on: the same command with --ckpt_path last", file=sys.stderr)
+            raise
 
     def after_fit(self) -> None:
-        finish(self.trainer, self.model, self.datamodule, self.run_folder, self.config.fit.as_dict())
+        finish(self.trainer, self.model, self.run_folder, self.config.fit.as_dict())
 
     @rank_zero_only
     def _save_config(self) -> None:
         self.run_folder.path.mkdir(parents=True, exist_ok=True)
+        config = self.config.fit.clone()
+        config.ckpt_path = None  # the file tells what the run is, not where it was taken up again
         parser = self._parser(self.subcommand)
-        parser.save(self.config.fit, self.run_folder.config, skip_none=False, overwrite=True, multifile=False)
+        parser.save(config, self.run_folder.config, skip_none=False, overwrite=True, multifile=False)
 
 
 def main(arguments: list[str]) -> None:
-    """Train or validate; after Ctrl-C, say how to go on."""
-    # Not ours to act on, and they bury what is.
-    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=r"LightningCLI's args parameter|.*LeafSpec")
-    try:
-        TrainingCLI(
-            LightningModule,
-            DataModule,
-            subclass_mode_model=True,
-            save_config_callback=None,
-            seed_everything_default=0,
-            auto_configure_optimizers=False,
-            args=arguments,
-        )
-    except SystemExit as stop:
-        run = os.environ.get("LLM2COMP_RUN")
-        if stop.code == 1 and run is not None:
-            print(f"Stopped; the run {run} is saved. To go on: the same command with --ckpt_path last", file=sys.stderr)
-        raise
+    """Train or validate."""
+    for handler in logging.getLogger("lightning.pytorch").handlers:
+        handler.addFilter(_worth_saying)
+    for noise in ("LightningCLI's args parameter", ".*LeafSpec", ".*in eval mode at the start", ".*callbacks used to"):
+        warnings.filterwarnings("ignore", message=noise)
+    TrainingCLI(
+        LightningModule,
+        DataModule,
+        subclass_mode_model=True,
+        save_config_callback=None,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        parser_class=Parser,
+        args=arguments,
+    )
+
+
+def _worth_saying(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(CHATTER)
+
+
+def _list(value: Any) -> list[Any]:
+    """What a Trainer takes as one or several, as several."""
+    return value if isinstance(value, list) else [] if value is None else [value]

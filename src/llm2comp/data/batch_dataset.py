@@ -1,14 +1,11 @@
 """Batches by what stands in them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
-
-from llm2comp.data.collators.collator import Collator
-from llm2comp.data.corpus import Corpus
 
 
 class BatchIndex(NamedTuple):
@@ -21,7 +18,7 @@ class BatchIndex(NamedTuple):
 class BatchDataset(Dataset):
     """The batch for a BatchIndex."""
 
-    def __init__(self, corpus: Corpus, collator: Collator) -> None:
+    def __init__(self, corpus: Any, collator: Callable[[Any, np.ndarray, int], Any]) -> None:
         self.corpus, self.collator = corpus, collator
 
     def __getitem__(self, index: BatchIndex) -> Any:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -35,20 +36,29 @@ def tokenized_corpus(name: str, tokenizer: PreTrainedTokenizerBase, filters: Fil
         "tokenizer": tokenizer_fingerprint(tokenizer),
         "filters": asdict(filters),
     }
+
+    def write(folder: Path) -> dict[str, Any]:
+        report = FilterReport(filters)
+        write_corpus(source, tokenizer, report, folder)
+        if not report.paragraphs:
+            raise UserError(
+                f"no text is left of {name}: of {report.paragraphs_read:,} paragraphs were dropped "
+                f"{report.drops()}; change min_characters or max_tokens, or name another source"
+            )
+        return report.to_json()
+
+    return Corpus(cached("corpora", key, write))
+
+
+def cached(kind: str, key: dict[str, Any], write: Callable[[Path], dict[str, Any]]) -> Path:
+    """The folder kept under a key; made now, if it is not there, by `write`, which returns what it reports."""
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
-    folder = cache_folder() / "corpora" / digest
+    folder = cache_folder() / kind / digest
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{digest}.", dir=folder.parent, ignore_cleanup_errors=True) as made:
-            report = FilterReport(filters)
-            write_corpus(source, tokenizer, report, Path(made))
-            if not report.paragraphs:
-                raise UserError(
-                    f"no text is left of {name}: of {report.paragraphs_read:,} paragraphs were dropped "
-                    f"{report.drops()}; change min_characters or max_tokens, or name another source"
-                )
-            _keep(Path(made), folder, {"key": key, "report": report.to_json()})
-    return Corpus(folder)
+            _keep(Path(made), folder, {"key": key, "report": write(Path(made))})
+    return folder
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -3,43 +3,55 @@
 from typing import Any
 
 import lightning as L
-import numpy as np
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
 from llm2comp.data.batch_dataset import BatchDataset
 from llm2comp.data.batch_plan import BatchPlan
-from llm2comp.data.collators.collator import Collator
-from llm2comp.data.collators.registry import COLLATORS
-from llm2comp.data.filters import Filters
+from llm2comp.data.batches import ContrastiveBatch
+from llm2comp.data.guard import Guard
+from llm2comp.data.pair_data import PairData
+from llm2comp.data.pairs.mixture_plan import Mixing
+from llm2comp.data.pairs.pair_set import PairSet
 from llm2comp.data.settings import DataSettings
-from llm2comp.data.splits import Splits, Subset, make_splits
+from llm2comp.data.splits import Splits, Subset
+from llm2comp.data.text_data import TextData
 from llm2comp.data.train_loader import Position, TrainLoader
 from llm2comp.data.validation_loader import ValidationLoader
-from llm2comp.encoder.tokenization import affixes
 from llm2comp.errors import UserError
 
 
 class DataModule(L.LightningDataModule):
     """Text for any objective: the model's objective names the batch it wants, and its tokenizer makes the tokens.
 
-    A source is written `embedded:wikipedia`, a path of a file (.txt, .jsonl, both also .gz, .parquet) or folder, or
-    `hub:org/name@revision:config/split`. It is tokenised once and cached.
+    A source is written `embedded:wikipedia` (or `embedded:wikipedia-sentences`), a path of a file (.txt, .jsonl, both
+    also .gz, .parquet) or folder, or `hub:org/name@revision:config/split`. It is tokenised once and cached.
 
-    The LightningModule says what it wants of the data: its `tokenizer`, `objective.batch_type`, and
-    `max_text_tokens`, the tokens a text may have, BOS included.
+    Contrastive training reads pairs, in any of the layouts of `llm2comp.data.pairs.layouts`, from one source or from a
+    list of data sets, each batch from one; a source of plain text gives each paragraph paired with itself. There,
+    texts that are too long lose their end instead of being left out, `batch_size` counts pairs, pairs are held out by
+    their query (plain text by its document), and what stands in an evaluation set is guarded against.
+
+    The LightningModule says what it wants of the data: its `tokenizer`, `objective.batch_type`, `max_text_tokens`
+    (the tokens a text may have, BOS included) and, for pairs, `encoder_config.pool_instructions`.
 
     Args:
-        train: The source of the training text.
-        validation: The source of the validation text; without it, documents of the training text are held out.
+        train: The source of the training text, or, for pairs, a list of data sets (see `PairSet`).
+        validation: The source of the validation text, likewise; without it, a part of the training text is held out.
         validation_fraction: The share of documents to hold out where there is no `validation`; 0 for no validation.
         batch_size: Examples a batch on each process. Give this or token_budget.
         token_budget: Padded tokens a batch on each process; examples of like lengths are batched together.
-        max_tokens: Longer paragraphs are left out; never more than the model reads.
-        min_characters: Shorter paragraphs are left out.
-        max_examples: Train on a sample of this many paragraphs.
+        max_tokens: Longer paragraphs are left out (pairs: cut to it); never more than the model reads.
+        max_query_tokens: Queries of pairs are cut to this instead.
+        max_document_tokens: Positives and negatives of pairs are cut to this instead.
+        min_characters: Shorter paragraphs of plain text are left out.
+        max_examples: Train on a sample of this many paragraphs or pairs.
+        mixing: How many batches each data set gets: as many as it has (`proportional`), `temperature`, or `weights`.
+        mixing_temperature: Shares are sizes to the power of 1 / temperature: 1 as they are, more is evener.
+        guard: Pairs with texts of an evaluation set under LLM2COMP_DATA: `drop` them, and say how many, `refuse` them
+            with an error, or train on them (`off`).
         num_workers: Processes that make batches ahead of time.
-        seed: Order of the examples and where they are split.
+        seed: Order of the examples, where they are split, and which positives and negatives are drawn.
 
     Raises UserError for options that contradict each other, sources that cannot be read, and text of which the
     filters leave nothing.
@@ -47,14 +59,19 @@ class DataModule(L.LightningDataModule):
 
     def __init__(
         self,
-        train: str = "embedded:wikipedia",
-        validation: str | None = None,
+        train: str | list[PairSet] = "embedded:wikipedia",
+        validation: str | list[PairSet] | None = None,
         validation_fraction: float = 0.1,
         batch_size: int | None = None,
         token_budget: int | None = None,
         max_tokens: int | None = None,
+        max_query_tokens: int | None = None,
+        max_document_tokens: int | None = None,
         min_characters: int = 1000,
         max_examples: int | None = None,
+        mixing: Mixing = "proportional",
+        mixing_temperature: float = 2.0,
+        guard: Guard = "drop",
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
@@ -66,8 +83,13 @@ class DataModule(L.LightningDataModule):
             batch_size=batch_size,
             token_budget=token_budget,
             max_tokens=max_tokens,
+            max_query_tokens=max_query_tokens,
+            max_document_tokens=max_document_tokens,
             min_characters=min_characters,
             max_examples=max_examples,
+            mixing=mixing,
+            mixing_temperature=mixing_temperature,
+            guard=guard,
             num_workers=num_workers,
             seed=seed,
         )
@@ -76,16 +98,18 @@ class DataModule(L.LightningDataModule):
         self._start = Position()
 
     def prepare_data(self) -> None:
-        self._make_splits()
+        self._data().splits()
 
     def setup(self, stage: str) -> None:
         if self._trainer.overfit_batches:
             raise UserError("overfit_batches is not supported; train on a few examples with data.max_examples")
-        self._splits = self._make_splits()
+        self._splits = self._data().splits()
         self._train_loader, self._start = None, Position()
-        self._check_budget()
         if stage == TrainerFn.FITTING:
-            rank_zero_info(self._splits.describe(self.settings))
+            rank_zero_info(self._splits.description)
+            if self._trainer.is_global_zero:
+                for line in self._splits.notices:
+                    print(line)
 
     def teardown(self, stage: str) -> None:
         if self._train_loader is not None:
@@ -96,7 +120,7 @@ class DataModule(L.LightningDataModule):
 
     def train_dataloader(self) -> TrainLoader:
         trainer, subset = self._trainer, self._loaded.train
-        dataset, plan = self._batches(subset, shuffle=True)
+        dataset, plan = self._batches(subset, training=True)
         self._train_loader = TrainLoader(
             dataset,
             plan,
@@ -111,11 +135,11 @@ class DataModule(L.LightningDataModule):
         subset = self._loaded.validation
         if subset is None:
             return []
-        dataset, plan = self._batches(subset, shuffle=False)
+        dataset, plan = self._batches(subset, training=False)
         return ValidationLoader(dataset, plan, num_workers=self.settings.num_workers, pin_memory=self._pin_memory)
 
     def validation_texts(self) -> list[str]:
-        """The held-out paragraphs as they were read."""
+        """The held-out paragraphs, or positives of the held-out pairs, as they were read."""
         subset = self._loaded.validation
         return [] if subset is None else [subset.corpus.text(example) for example in subset.examples]
 
@@ -168,51 +192,13 @@ class DataModule(L.LightningDataModule):
     def _pin_memory(self) -> bool:
         return self._trainer.strategy.root_device.type == "cuda"
 
-    def _make_splits(self) -> Splits:
-        tokenizer = self._model.tokenizer
-        readable = self._model.max_text_tokens - len(affixes(tokenizer)[0])
-        max_tokens = min(self.settings.max_tokens or readable, readable)
-        min_tokens = self._collator_type.min_tokens
-        if max_tokens < min_tokens:
-            raise UserError(
-                f"a paragraph would have at most {max_tokens} tokens where the objective needs {min_tokens}; raise "
-                "data.max_tokens or the model's maximum length"
-            )
-        return make_splits(self.settings, tokenizer, Filters(self.settings.min_characters, min_tokens, max_tokens))
+    def _data(self) -> TextData | PairData:
+        kind = PairData if self._model.objective.batch_type is ContrastiveBatch else TextData
+        return kind(self.settings, self._model)
 
-    def _check_budget(self) -> None:
-        budget = self.settings.token_budget
-        for subset in (self._loaded.train, self._loaded.validation):
-            if budget is None or subset is None:
-                continue
-            longest = int(self._collator().sizes(subset.corpus, subset.examples, 0).sum(axis=1).max())
-            if longest > budget:
-                raise UserError(
-                    f"token_budget {budget} is less than the longest example, {longest} tokens; raise token_budget or "
-                    "lower max_tokens"
-                )
-
-    @property
-    def _collator_type(self) -> type[Collator]:
-        return COLLATORS[self._model.objective.batch_type]
-
-    def _collator(self) -> Collator:
-        return self._collator_type(self._model.tokenizer, self.settings.seed)
-
-    def _batches(self, subset: Subset, shuffle: bool) -> tuple[BatchDataset, BatchPlan]:
-        collator = self._collator()
+    def _batches(self, subset: Subset, training: bool) -> tuple[BatchDataset, BatchPlan]:
         processes = self._trainer.distributed_sampler_kwargs or {"num_replicas": 1, "rank": 0}
-        plan = BatchPlan(
-            subset.examples,
-            lambda examples, epoch: collator.sizes(subset.corpus, examples, epoch),
-            batch_size=self.settings.batch_size,
-            token_budget=self.settings.token_budget,
-            seed=self.settings.seed,
-            rank=processes["rank"],
-            world_size=processes["num_replicas"],
-            shuffle=shuffle,
-        )
-        return BatchDataset(subset.corpus, collator), plan
+        return self._data().batches(subset, training, processes["rank"], processes["num_replicas"])
 
     def _identity(self) -> dict[str, int]:
         """What the order of the batches hangs on."""
@@ -222,5 +208,6 @@ class DataModule(L.LightningDataModule):
             "batch_size": self.settings.batch_size or 0,
             "token_budget": self.settings.token_budget or 0,
             "examples": len(subset.examples),
-            "checksum": int(np.bitwise_xor.reduce(subset.corpus.text_hashes[subset.examples]) >> np.uint64(1)),
+            "checksum": subset.checksum,
+            **self._data().identity(self._trainer.world_size),
         }

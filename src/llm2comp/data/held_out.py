@@ -4,6 +4,7 @@ import numpy as np
 
 from llm2comp.data.corpus import Corpus
 from llm2comp.data.hashing import uniform
+from llm2comp.data.pairs.corpus import PairCorpus
 from llm2comp.errors import UserError
 
 # One choice for every seed, so that runs are judged on the same text. With this one, the few embedded articles come out
@@ -11,7 +12,7 @@ from llm2comp.errors import UserError
 _SALT = 3
 
 
-def held_out_documents(corpus: Corpus, fraction: float) -> np.ndarray:
+def held_out_documents(corpus: Corpus | PairCorpus, fraction: float) -> np.ndarray:
     """[N] bool: the examples of about `fraction` of the documents, whole documents always.
 
     Whether a document is held out hangs on its id alone, so it stays so when documents are added; where chance would
@@ -30,6 +31,6 @@ def held_out_documents(corpus: Corpus, fraction: float) -> np.ndarray:
     return mask
 
 
-def sample(corpus: Corpus, examples: np.ndarray, size: int) -> np.ndarray:
+def sample(corpus: Corpus | PairCorpus, examples: np.ndarray, size: int) -> np.ndarray:
     """`size` of the examples, in order; the same for every seed, and a smaller sample is part of a larger one."""
     return np.sort(examples[np.argsort(uniform(corpus.text_hashes[examples], _SALT), kind="stable")[:size]])

@@ -1,14 +1,16 @@
 """The training text and the held-out text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from llm2comp.data.cache import tokenized_corpus
 from llm2comp.data.corpus import Corpus
+from llm2comp.data.evaluation_texts import refuse_evaluation_only
 from llm2comp.data.filters import Filters
 from llm2comp.data.held_out import held_out_documents, sample
+from llm2comp.data.pairs.mixture import PairMixture
 from llm2comp.data.settings import DataSettings
 from llm2comp.errors import UserError
 
@@ -17,11 +19,18 @@ from llm2comp.errors import UserError
 class Subset:
     """Some examples of a corpus, [N] indices in ascending order."""
 
-    corpus: Corpus
+    corpus: Corpus | PairMixture
     examples: np.ndarray
+
+    @property
+    def checksum(self) -> int:
+        """A number that hangs on which examples these are."""
+        return int(np.bitwise_xor.reduce(self.corpus.text_hashes[self.examples]) >> np.uint64(1))
 
     def describe(self) -> str:
         """How much text it is."""
+        if isinstance(self.corpus, PairMixture):
+            return f"{len(self.examples):,} pairs"
         documents = len(np.unique(self.corpus.document_hashes[self.examples]))
         return (
             f"{len(self.examples):,} paragraphs of {documents:,} documents, "
@@ -31,20 +40,15 @@ class Subset:
 
 @dataclass(frozen=True)
 class Splits:
-    """Text to train on and, unless none is asked for, text held out from it."""
+    """Text to train on and, unless none is asked for, text held out from it.
+
+    `description` is what was read, dropped and held out; `notices` what the guard did.
+    """
 
     train: Subset
     validation: Subset | None
-
-    def describe(self, settings: DataSettings) -> str:
-        """One line of what was read, dropped and held out."""
-        report = self.train.corpus.report
-        held_out = self.validation.describe() if self.validation is not None else "none"
-        source = f" from {settings.validation}" if settings.validation else ""
-        return (
-            f"{settings.train}: {report.paragraphs:,} of {report.paragraphs_read:,} paragraphs kept "
-            f"(dropped: {report.drops()}); training: {self.train.describe()}; validation{source}: {held_out}"
-        )
+    description: str
+    notices: list[str] = field(default_factory=list)
 
 
 def make_splits(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, filters: Filters) -> Splits:
@@ -52,6 +56,9 @@ def make_splits(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, filt
 
     No training paragraph stands in the validation source. Raises UserError where nothing is left to train on.
     """
+    if not isinstance(settings.train, str) or not isinstance(settings.validation, str | None):
+        raise UserError("this objective reads one source of text; only contrastive training takes a list of data sets")
+    refuse_evaluation_only(settings.train)
     corpus = tokenized_corpus(settings.train, tokenizer, filters)
     validation: Subset | None
     if settings.validation is not None:
@@ -66,4 +73,12 @@ def make_splits(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, filt
     examples = np.flatnonzero(~mask)
     if settings.max_examples is not None:
         examples = sample(corpus, examples, settings.max_examples)
-    return Splits(Subset(corpus, examples), validation)
+    train = Subset(corpus, examples)
+    report = corpus.report
+    source = f" from {settings.validation}" if settings.validation else ""
+    description = (
+        f"{settings.train}: {report.paragraphs:,} of {report.paragraphs_read:,} paragraphs kept "
+        f"(dropped: {report.drops()}); training: {train.describe()}; "
+        f"validation{source}: {validation.describe() if validation is not None else 'none'}"
+    )
+    return Splits(train, validation, description)

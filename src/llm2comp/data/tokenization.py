@@ -8,10 +8,10 @@ import numpy as np
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from llm2comp.data.corpus import TOKEN
 from llm2comp.data.filters import FilterReport
 from llm2comp.data.hashing import hash_text
 from llm2comp.data.sources.document import Source
+from llm2comp.data.token_store import TOKEN
 
 _TEXTS_AT_ONCE = 1000
 _QUIET_SECONDS = 2.0  # progress is shown on what takes longer

@@ -3,10 +3,10 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from llm2comp.backbone.attention import Direction
-from llm2comp.errors import UserError
+from llm2comp.errors import UserError, unknown
 from llm2comp.memory import MemoryPositions
 from llm2comp.pooling import check_pooling
 
@@ -23,6 +23,8 @@ class EncoderConfig:
     memory_positions: MemoryPositions = "after"
     memory_scale: float | None = None
     max_length: int = 512
+    prompts: dict[str, str] = field(default_factory=dict)
+    pool_instructions: bool = True
     base: str = ""
     stages: list[dict[str, Any]] = field(default_factory=list)
 
@@ -33,6 +35,9 @@ class EncoderConfig:
             raise UserError(
                 f"max_length {self.max_length} leaves no room for a text beside {self.num_memory_tokens} memory tokens"
             )
+        for option, allowed in (("direction", Direction), ("memory_positions", MemoryPositions)):
+            if getattr(self, option) not in get_args(allowed):
+                raise unknown(option, getattr(self, option), get_args(allowed))
         check_pooling(self.pooling, self.num_memory_tokens)
 
     def save(self, folder: Path) -> None:
@@ -45,5 +50,5 @@ class EncoderConfig:
         path = folder / FILE_NAME
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
-        except (TypeError, json.JSONDecodeError) as error:
+        except (TypeError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise UserError(f"{path} is not an encoder's description: {error}") from error

@@ -68,7 +68,7 @@ class Encoder(nn.Module):
         if self.memory is None:
             position_ids = text_positions(attention_mask)
         else:
-            rows = (self.memory.rows * self.backbone.embedding_scale).to(inputs_embeds.dtype)
+            rows = self.memory.rows.to(inputs_embeds.dtype) * self.backbone.embedding_scale
             position_ids = self.memory.position_ids(attention_mask)
             inputs_embeds = torch.cat([inputs_embeds, rows.expand(len(input_ids), -1, -1)], dim=1)
             attention_mask = torch.cat([attention_mask, attention_mask.new_ones(len(input_ids), len(rows))], dim=1)
@@ -79,9 +79,14 @@ class Encoder(nn.Module):
         hidden_states, _ = self(input_ids, attention_mask)
         return hidden_states[:, -self.num_memory_tokens :]
 
-    def embed(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Embeddings [B, H] in float32, not normalised, of left-padded texts [B, T]."""
+    def embed(self, input_ids: Tensor, attention_mask: Tensor, pooling_mask: Tensor | None = None) -> Tensor:
+        """Embeddings [B, H] in float32, not normalised, of left-padded texts [B, T].
+
+        `pooling_mask` [B, T]: the tokens that poolings over all tokens take in; by default all that are read.
+        """
         hidden_states, mask = self(input_ids, attention_mask)
+        if pooling_mask is not None:
+            mask = torch.cat([pooling_mask, mask[:, pooling_mask.shape[1] :]], dim=1)
         return pool(self.config.pooling, hidden_states, mask, self.num_memory_tokens)
 
     def encode(self, texts: str | Sequence[str], **options: Any) -> np.ndarray:

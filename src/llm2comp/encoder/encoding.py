@@ -8,9 +8,10 @@ import torch
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from llm2comp.backbone.forward import evaluation_mode
 from llm2comp.encoder.encoder import Encoder
-from llm2comp.encoder.tokenization import left_pad, tokenize
-from llm2comp.errors import UserError
+from llm2comp.encoder.tokenization import left_pad, prompt_tokens, tokenize, without_leading
+from llm2comp.errors import UserError, unknown
 
 # Texts tokenised at a time: bounds the memory that token ids take, and lets a long run start at once.
 TOKENIZE_AT_ONCE = 50_000
@@ -21,6 +22,8 @@ TOKEN_BUDGET = {"cpu": 4096, "cuda": 65_536}
 def encode_texts(
     encoder: Encoder,
     texts: str | Sequence[str],
+    prompt: str | None = None,
+    prompt_name: str | None = None,
     max_length: int | None = None,
     token_budget: int | None = None,
     normalize_embeddings: bool = False,
@@ -29,14 +32,13 @@ def encode_texts(
 ) -> Any:
     """Float32 embeddings [N, H] of texts, or [H] of one string, as numpy or, on the CPU, torch.
 
+    `prompt`: an instruction before every text, or `prompt_name`: that of this name in the encoder's folder.
     `max_length`: tokens of an input, memory tokens included; longer texts are cut, memory tokens never.
     `token_budget`: padded tokens of a batch. `show_progress`: a bar always or never; by default after 5 seconds.
-    Raises UserError naming the index of what is not a string.
+    Raises UserError naming the index of what is not a string, and for an unknown prompt.
     """
-    if isinstance(texts, str):
-        return encode_texts(
-            encoder, [texts], max_length, token_budget, normalize_embeddings, convert_to_tensor, show_progress
-        )[0]
+    single = isinstance(texts, str)
+    texts = [texts] if isinstance(texts, str) else texts
     for i, text in enumerate(texts):
         if not isinstance(text, str):
             raise UserError(f"texts[{i}] is {type(text).__name__}, not a string")
@@ -44,34 +46,45 @@ def encode_texts(
     text_tokens = (max_length or encoder.max_length) - k
     if text_tokens < 2:
         raise UserError(f"max_length {max_length} leaves no room for a text beside {k} memory tokens")
+    prompt = _prompt(encoder, prompt, prompt_name)
+    unpooled = 0 if encoder.config.pool_instructions else prompt_tokens(encoder.tokenizer, prompt)
     device = encoder.backbone.device
     budget = token_budget or TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
     embeddings = torch.empty(len(texts), encoder.backbone.hidden_size, dtype=torch.float32)
-    modes = [(module, module.training) for module in encoder.modules()]
-    encoder.eval()
-    try:
-        bar = tqdm(
-            total=len(texts), unit="text", desc="Encoding", disable=show_progress is False, delay=0 if show_progress else 5
-        )
-        with bar:
-            for indices, rows in _batches(encoder, texts, text_tokens, budget):
-                ids, mask = left_pad(rows, encoder.tokenizer.pad_token_id or 0)
-                embeddings[indices] = encoder.embed(ids.to(device), mask.to(device)).cpu()
-                bar.update(len(rows))
-    finally:
-        for module, training in modes:
-            module.training = training
+    bar = tqdm(
+        total=len(texts),
+        unit="text",
+        desc="Encoding",
+        disable=show_progress is False,
+        delay=0 if show_progress else 5,
+    )
+    with evaluation_mode(encoder), bar:
+        for indices, rows in _batches(encoder, texts, prompt, text_tokens, budget):
+            ids, mask = left_pad(rows, encoder.tokenizer.pad_token_id or 0)
+            pooled = without_leading(mask, unpooled)
+            embeddings[indices] = encoder.embed(ids.to(device), mask.to(device), pooled.to(device)).cpu()
+            bar.update(len(rows))
     if normalize_embeddings:
         embeddings = F.normalize(embeddings, dim=-1)
-    return embeddings if convert_to_tensor else embeddings.numpy()
+    result = embeddings[0] if single else embeddings
+    return result if convert_to_tensor else result.numpy()
+
+
+def _prompt(encoder: Encoder, prompt: str | None, prompt_name: str | None) -> str:
+    if prompt_name is None:
+        return prompt or ""
+    if prompt_name not in encoder.config.prompts:
+        raise unknown("prompt", prompt_name, encoder.config.prompts or ["(this encoder has none)"])
+    return encoder.config.prompts[prompt_name]
 
 
 def _batches(
-    encoder: Encoder, texts: Sequence[str], text_tokens: int, budget: int
+    encoder: Encoder, texts: Sequence[str], prompt: str, text_tokens: int, budget: int
 ) -> Iterator[tuple[list[int], list[list[int]]]]:
     """Indices and token ids of batches of texts of like length, longest first so that memory peaks at once."""
     for start in range(0, len(texts), TOKENIZE_AT_ONCE):
-        tokens = tokenize(encoder.tokenizer, texts[start : start + TOKENIZE_AT_ONCE], text_tokens)
+        part = [prompt + text for text in texts[start : start + TOKENIZE_AT_ONCE]]
+        tokens = tokenize(encoder.tokenizer, part, text_tokens)
         order = np.argsort([-len(ids) for ids in tokens], kind="stable")
         first = 0
         while first < len(order):

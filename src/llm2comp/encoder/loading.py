@@ -8,11 +8,13 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from llm2comp.backbone.attention import Direction
 from llm2comp.backbone.backbone import Backbone
+from llm2comp.backbone.forward import input_embeddings
 from llm2comp.backbone.loading import Precision, Quantization, fast_dtype, load_lm, load_tokenizer
 from llm2comp.backbone.spec import ModelSpec, resolve
 from llm2comp.encoder.config import FILE_NAME, EncoderConfig
 from llm2comp.encoder.encoder import Encoder
-from llm2comp.encoder.tokenization import starting_with_bos, without_memory
+from llm2comp.encoder.tokenization import memory_token_ids, starting_with_bos, without_memory
+from llm2comp.errors import UserError
 from llm2comp.memory import MemoryTokens
 
 
@@ -73,21 +75,34 @@ def build_encoder(
     """
     stored = load_encoder_config(spec)
     lm = load_lm(spec, dtype, attention, quantization)
+    _check_length(lm, config.max_length)
     memory = None
     if stored.num_memory_tokens:
-        rows = _take_memory_rows(lm, stored.num_memory_tokens)
+        rows = _memory_rows(lm, load_tokenizer(spec), stored.num_memory_tokens)
         memory = MemoryTokens(rows, config.memory_positions, config.memory_scale)
     elif config.num_memory_tokens:
-        embeddings = lm.get_input_embeddings().weight
+        embeddings = input_embeddings(lm).weight
         memory = MemoryTokens.like(embeddings, config.num_memory_tokens, config.memory_positions, config.memory_scale)
-    decoder = load_lm(resolve(stored.base), dtype, attention) if with_decoder and stored.stages else None
+    decoder = _base_lm(spec, stored, dtype, attention) if with_decoder and stored.base != spec.name else None
     tokenizer = load_encoder_tokenizer(spec, config)
     return Encoder(Backbone(lm, config.direction, decoder), tokenizer, config, memory)
 
 
-def _take_memory_rows(lm: PreTrainedModel, k: int) -> Tensor:
-    """The last k rows of the vocabulary, which leaves it as it was before they were exported."""
-    embeddings = lm.get_input_embeddings().weight
-    rows = embeddings[-k:].detach().clone()
-    lm.resize_token_embeddings(embeddings.shape[0] - k)
-    return rows
+def _check_length(lm: PreTrainedModel, max_length: int) -> None:
+    """Raise UserError for inputs longer than learned positions reach; rotary and relative ones have no end."""
+    positions = getattr(lm.config, "max_position_embeddings", None)
+    learned = positions is not None and getattr(lm.config, "rope_parameters", None) is None
+    if learned and max_length > positions:
+        raise UserError(f"{lm.config.model_type} reads at most {positions} tokens; set max_length to that or less")
+
+
+def _memory_rows(lm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, k: int) -> Tensor:
+    """The rows [k, H] of an exported vocabulary that are the memory tokens'."""
+    return input_embeddings(lm).weight[memory_token_ids(tokenizer, k)]
+
+
+def _base_lm(spec: ModelSpec, stored: EncoderConfig, dtype: torch.dtype, attention: str | None) -> PreTrainedModel:
+    try:
+        return load_lm(resolve(stored.base), dtype, attention)
+    except UserError as error:
+        raise UserError(f"{spec.name} was made from {stored.base}, which its decoder needs: {error}") from error

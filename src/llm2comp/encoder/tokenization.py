@@ -28,7 +28,7 @@ def affixes(tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int]]:
 
 def starting_with_bos(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerFast:
     """A tokenizer that reads every text as [BOS, text], as an encoder with memory tokens and its decoder do."""
-    return _with_template(tokenizer, [])
+    return _with_template(tokenizer, [], padding_side="left")
 
 
 def memory_token_names(k: int) -> list[str]:
@@ -36,21 +36,29 @@ def memory_token_names(k: int) -> list[str]:
     return [f"<|memory_{i}|>" for i in range(k)]
 
 
+def memory_token_ids(tokenizer: PreTrainedTokenizerBase, k: int) -> list[int]:
+    """The ids of the memory tokens in a tokenizer made by `appending_memory`."""
+    vocabulary = tokenizer.get_vocab()
+    return [vocabulary[name] for name in memory_token_names(k)]
+
+
 def appending_memory(tokenizer: PreTrainedTokenizerBase, k: int) -> PreTrainedTokenizerFast:
-    """A tokenizer with k new tokens that it appends to every text, [BOS, text, m_1..m_k], truncated or not."""
-    return _with_template(tokenizer, memory_token_names(k))
+    """A tokenizer with k new tokens that it appends to every text, [BOS, text, m_1..m_k], truncated or not.
+
+    It pads on the right, where sentence-transformers and transformers, who count positions from the left edge, read
+    a text as they do without padding.
+    """
+    return _with_template(tokenizer, memory_token_names(k), padding_side="right")
 
 
-def _with_template(tokenizer: PreTrainedTokenizerBase, memory: list[str]) -> PreTrainedTokenizerFast:
+def _with_template(tokenizer: PreTrainedTokenizerBase, memory: list[str], padding_side: str) -> PreTrainedTokenizerFast:
     backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
     backend.no_padding()
     backend.no_truncation()
     backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in memory])
-    start = tokenizer.convert_ids_to_tokens(start_id(tokenizer))
+    start = backend.id_to_token(start_id(tokenizer))
     special = [(name, backend.token_to_id(name)) for name in (start, *memory)]
-    backend.post_processor = processors.TemplateProcessing(
-        single=" ".join(["$0", "$A", *memory]).replace("$0", start), special_tokens=special
-    )
+    backend.post_processor = processors.TemplateProcessing(single=[start, "$A", *memory], special_tokens=special)
     # Neither the class of the original, which may rebuild its own template when loaded, nor its chat template, with
     # which sentence-transformers would wrap every text and cut the memory tokens off.
     return PreTrainedTokenizerFast(
@@ -59,7 +67,7 @@ def _with_template(tokenizer: PreTrainedTokenizerBase, memory: list[str]) -> Pre
         eos_token=tokenizer.eos_token,
         unk_token=tokenizer.unk_token,
         pad_token=tokenizer.pad_token or tokenizer.eos_token or start,
-        padding_side="left",
+        padding_side=padding_side,
         truncation_side="right",
         clean_up_tokenization_spaces=False,
     )
@@ -99,3 +107,16 @@ def left_pad(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor
         ids[i, length - len(row) :] = torch.tensor(row, dtype=torch.long)
         mask[i, length - len(row) :] = 1
     return ids, mask
+
+
+def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:
+    """How many tokens at the start of an input are a prompt's, those before it included; 0 for no prompt."""
+    if not prompt:
+        return 0
+    _, after = affixes(tokenizer)
+    return len(tokenizer(prompt)["input_ids"]) - len(after)
+
+
+def without_leading(mask: Tensor, count: int) -> Tensor:
+    """A left-padded mask [B, T] without the first `count` real tokens of each row."""
+    return mask * (mask.cumsum(-1) > count)

@@ -12,9 +12,13 @@ from lightning.pytorch.utilities.seed import isolate_rng
 
 from llm2comp.encoder.encoder import Encoder
 from llm2comp.errors import UserError
+from llm2comp.evaluation.questions import held_out_questions
 from llm2comp.evaluation.retrieval import halves, mean_reciprocal_rank
 from llm2comp.evaluation.sts import spearman, sts_pairs
 from llm2comp.geometry import effective_dimension
+
+# Tokens read of a question and of a passage: enough for most of a passage, and cheap.
+QUESTION_TOKENS = 128
 
 
 class Probes(Callback):
@@ -35,7 +39,9 @@ class Probes(Callback):
         sts: measure STS-B too, where its pairs are to be had.
         sts_limit: how many pairs of STS-B. With the default of 256 the level is some four points uncertain, and only
             its course over a run tells something; all 1,500 give the number to report.
-        seed: draws the texts and the pairs.
+        question_count: how many questions, each of which must find its passage among all their passages
+            (`val/question_mrr`), where `LLM2COMP_DATA` has them; 0 for none.
+        seed: draws the texts, the pairs and the questions.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Probes(Callback):
         retrieval_tokens: int = 32,
         sts: bool = True,
         sts_limit: int = 256,
+        question_count: int = 0,
         seed: int = 0,
     ) -> None:
         for name, value, least in (
@@ -57,6 +64,7 @@ class Probes(Callback):
         self.retrieval_tokens = retrieval_tokens
         self.sts = sts
         self.sts_limit = sts_limit
+        self.question_count = question_count
         self.seed = seed
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -70,6 +78,7 @@ class Probes(Callback):
         if len(texts) < 2:
             rank_zero_warn("Probes: fewer than two held-out texts, so there is no retrieval to measure")
         self._halves = halves(texts)
+        self._questions = (held_out_questions(self.question_count, self.seed) if self.question_count else None) or []
         self._pairs = self._draw((sts_pairs("validation") if self.sts else None) or [], self.sts_limit)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -95,9 +104,18 @@ class Probes(Callback):
             queries, documents = embeddings.chunk(2)
             measured["val/retrieval_mrr"] = mean_reciprocal_rank(queries, documents, torch.arange(len(first)))
             measured["val/effective_dimension"] = effective_dimension(embeddings).item()
+        if self._questions:
+            measured["val/question_mrr"] = self._question_mrr(encoder)
         if self._pairs:
             measured["val/sts_spearman"] = spearman(encoder, self._pairs, show_progress=False)
         return measured
+
+    def _question_mrr(self, encoder: "Encoder") -> float:
+        questions, passages = zip(*self._questions, strict=True)
+        max_length = min(encoder.max_length, QUESTION_TOKENS + encoder.num_memory_tokens)
+        encoded = encoder.encode([*questions, *passages], max_length=max_length, show_progress=False)
+        queries, documents = torch.as_tensor(encoded).chunk(2)
+        return mean_reciprocal_rank(queries, documents, torch.arange(len(questions)))
 
 
 @contextmanager

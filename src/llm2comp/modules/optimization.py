@@ -12,7 +12,9 @@ from llm2comp.errors import UserError
 
 @dataclass
 class Optimization:
-    """Learning rate: linear from 0 to `learning_rate` over the warm-up, then linear to `final_learning_rate`.
+    """AdamW; learning rate linear from 0 to `learning_rate` over the warm-up, then linear to `final_learning_rate`.
+
+    Neither end is a step of its own: no step is taken with a rate of 0.
 
     `warmup`: a share of all steps if below 1, else a number of steps.
     """
@@ -30,6 +32,8 @@ class Optimization:
             )
         if self.warmup < 0:
             raise UserError(f"warmup must be a share of all steps or a number of steps, not {self.warmup}")
+        if self.weight_decay < 0:
+            raise UserError(f"weight_decay must be 0 or more, not {self.weight_decay}")
 
     def factor(self, step: int, total_steps: int) -> float:
         """The learning rate at a step, as a share of `learning_rate`."""

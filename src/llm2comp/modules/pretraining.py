@@ -1,5 +1,7 @@
 """Training an encoder by any objective that is a function of the encoder and a batch."""
 
+import dataclasses
+import math
 from typing import Any
 
 import lightning as L
@@ -35,7 +37,7 @@ class Pretraining(L.LightningModule):
         direction: attention of the encoder.
         max_length: tokens of an input, BOS and memory tokens included.
         dtype: of frozen weights and matrix products; `auto`: bfloat16 where the processor has it.
-        attention: transformers' attention implementation; None for its default.
+        attention: transformers' attention implementation; None for its default on a GPU and `eager` on a CPU.
         quantization: `4bit` for QLoRA.
 
     Raises UserError for an encoder the objective cannot train, and whatever loading a model raises.
@@ -73,9 +75,8 @@ class Pretraining(L.LightningModule):
         stored = load_encoder_config(self.spec)
         if stored.num_memory_tokens not in (0, num_memory_tokens):
             raise UserError(f"{encoder} has {stored.num_memory_tokens} memory tokens; set num_memory_tokens to that")
-        self.encoder_config = EncoderConfig(
+        config = EncoderConfig(
             num_memory_tokens=num_memory_tokens,
-            pooling=pooling,
             direction=direction,
             memory_positions=memory_positions,
             memory_scale=(stored.memory_scale or 1.0) if learn_memory_scale else None,
@@ -83,7 +84,9 @@ class Pretraining(L.LightningModule):
             base=stored.base,
             stages=stored.stages,
         )
-        objective.check(self.encoder_config)
+        # Before the pooling is checked: what the objective needs of the memory tokens is the better message.
+        objective.check(config)
+        self.encoder_config = dataclasses.replace(config, pooling=pooling)
         self.tokenizer = load_encoder_tokenizer(self.spec, self.encoder_config)
         self.means: dict[str, MeanMetric] = {}
 
@@ -104,7 +107,8 @@ class Pretraining(L.LightningModule):
             self.spec,
             self.encoder_config,
             self.compute_dtype,
-            self.attention,
+            # On a CPU the backward pass of SDPA takes twice the time of eager attention at these lengths.
+            self.attention or (None if torch.cuda.is_available() else "eager"),
             self.quantization,
             with_decoder=self.objective.needs_decoder,
         )
@@ -130,8 +134,10 @@ class Pretraining(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
-        total_steps = int(self.trainer.estimated_stepping_batches)
-        optimizer, schedule = self.optimization.build(parameters, total_steps)
+        total_steps = self.trainer.estimated_stepping_batches
+        if math.isinf(total_steps):
+            raise UserError("the learning rate needs to know when training ends: set trainer.max_steps or max_epochs")
+        optimizer, schedule = self.optimization.build(parameters, int(total_steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def flops(self, batch: Any) -> float:

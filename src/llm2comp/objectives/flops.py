@@ -11,15 +11,20 @@ def matmul_parameters(lm: PreTrainedModel) -> int:
     return sum(layer.weight.numel() for layer in layers)
 
 
-def pass_flops(lm: PreTrainedModel, lengths: Tensor, causal: bool) -> float:
-    """A forward pass over sequences of these lengths [B]: 2 per weight and token, and attention's two products."""
+def pass_flops(lm: PreTrainedModel, lengths: Tensor, causal: bool, backward: int = 0) -> float:
+    """A pass over sequences of these lengths [B]: forward, 2 per weight and token, and attention's two products.
+
+    `backward`: what the backward pass costs in the linear layers, in forward passes: 0 for none, 1 where the weights
+    are frozen, 2 where they train. Of attention's products both factors have a gradient, always.
+    """
     config = lm.config
     attention_width = config.num_attention_heads * (
         getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     )
     pairs = float((lengths.double() ** 2).sum()) / (2 if causal else 1)
     attention = 4 * config.num_hidden_layers * attention_width * pairs
-    return 2.0 * matmul_parameters(lm) * float(lengths.sum()) + attention
+    linear = 2.0 * matmul_parameters(lm) * float(lengths.sum())
+    return (1 + backward) * linear + (3 if backward else 1) * attention
 
 
 def head_flops(lm: PreTrainedModel, tokens: float) -> float:

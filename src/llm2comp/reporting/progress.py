@@ -5,7 +5,16 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Column
 
 from llm2comp.reporting.metric_names import METRICS
 
@@ -19,16 +28,14 @@ class StepProgress(ProgressBar):
         super().__init__()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
+        self._disabled = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._add("Training", int(trainer.estimated_stepping_batches), trainer.global_step)
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
-        shown = [
-            f"{name} {METRICS[key].show(float(trainer.callback_metrics[key]))}{METRICS[key].unit * (METRICS[key].unit == '%')}"
-            for key, name in SHORT.items()
-            if key in trainer.callback_metrics
-        ]
+        measured = trainer.callback_metrics
+        shown = [f"{name} {_show(key, float(measured[key]))}" for key, name in SHORT.items() if key in measured]
         self._update("Training", completed=trainer.global_step, metrics="  ".join(shown))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -53,22 +60,21 @@ class StepProgress(ProgressBar):
         """Called by Lightning on all processes but the first."""
         self._disabled = True
 
-    _disabled = False
-
     def _add(self, name: str, total: int, completed: int) -> None:
         if self._disabled:
             return
         if self._progress is None:
+            # In a narrow terminal the bar and the metrics give way, not the time.
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=20),
                 MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("left"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[metrics]}"),
+                TimeElapsedColumn(Column(min_width=7)),
+                TextColumn("left", table_column=Column(min_width=4)),
+                TimeRemainingColumn(table_column=Column(min_width=7)),
+                TextColumn("{task.fields[metrics]}", table_column=Column(no_wrap=True, overflow="ellipsis")),
             )
-            self._progress = Progress(*columns, console=Console(stderr=True), transient=False)
+            self._progress = Progress(*columns, console=Console(stderr=True))
             self._progress.start()
         self._tasks[name] = self._progress.add_task(name, total=total, completed=completed, metrics="")
 
@@ -91,3 +97,7 @@ class StepProgress(ProgressBar):
             self._progress.stop()
             self._progress = None
             self._tasks = {}
+
+
+def _show(key: str, value: float) -> str:
+    return METRICS[key].show(value) + ("%" if METRICS[key].unit == "%" else "")

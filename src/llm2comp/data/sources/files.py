@@ -1,11 +1,11 @@
 """Local files and folders of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from llm2comp.data.sources.document import Document
-from llm2comp.data.sources.readers import ENDINGS, read_rows
+from llm2comp.data.sources.readers import ENDINGS, Record, read_records, read_rows
 from llm2comp.data.sources.rows import group_rows
 from llm2comp.errors import UserError
 
@@ -45,3 +45,8 @@ class Files:
     def documents(self) -> Iterator[Document]:
         for path in self.paths:
             yield from group_rows(read_rows(path))
+
+    def records(self, columns: Collection[str]) -> Iterator[Record]:
+        """The rows with at least those of the columns that they have."""
+        for path in self.paths:
+            yield from read_records(path, columns)

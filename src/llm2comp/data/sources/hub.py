@@ -2,13 +2,13 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from llm2comp.data.sources.document import Document
 from llm2comp.data.sources.files import Files
-from llm2comp.data.sources.readers import ENDINGS
+from llm2comp.data.sources.readers import ENDINGS, Record
 from llm2comp.data.sources.rows import group_rows, row
 from llm2comp.errors import UserError
 
@@ -50,8 +50,15 @@ class HubDataset:
     def documents(self) -> Iterator[Document]:
         if self.mirror is not None:
             return self.mirror.documents()
-        dataset = self._load()
-        return group_rows(row(record, f"{self.name}, row {number}") for number, record in enumerate(dataset, start=1))
+        return group_rows(row(record, where) for where, record in self.records(()))
+
+    def records(self, columns: Collection[str]) -> Iterator[Record]:
+        """The rows with at least those of the columns that they have."""
+        if self.mirror is not None:
+            yield from self.mirror.records(columns)
+            return
+        for number, record in enumerate(self._load(), start=1):
+            yield Record(f"{self.name}, row {number}", record)
 
     def _mirrored(self, data: Path) -> Files:
         folders = [data / "mirror" / self.repository, data / self.repository]

@@ -4,12 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from llm2comp.data.sources.document import Source
+from llm2comp.data.sources.embedded_sentences import EmbeddedSentences
 from llm2comp.data.sources.files import Files
 from llm2comp.data.sources.hub import SPELLING, HubDataset
 from llm2comp.data.sources.wikipedia import EmbeddedWikipedia
 from llm2comp.errors import UserError, unknown
 
-EMBEDDED: dict[str, Callable[[], Source]] = {"embedded:wikipedia": EmbeddedWikipedia}
+EMBEDDED: dict[str, Callable[[], Source]] = {
+    "embedded:wikipedia": EmbeddedWikipedia,
+    "embedded:wikipedia-sentences": EmbeddedSentences,
+}
 
 
 def open_source(name: str) -> Source:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from llm2comp.data.sources.document import Document
 from llm2comp.errors import UserError
 
+COLUMNS = ("id", "title", "text", "paragraphs")
 # WikiText writes an article's title as ` = Title = ` and the headings below it as ` = = Heading = = `.
 _HEADING = re.compile(r"=( =)* .+ =( =)*")
 _TITLE = re.compile(r"= (?!= )(.+)(?<! =) =")

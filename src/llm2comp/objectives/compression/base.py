@@ -36,8 +36,13 @@ class CompressionObjective(Objective):
 
     def measure(self, encoder: Encoder, batch: CompressionBatch) -> dict[str, Measurement]:
         decoding = Decoding(encoder, batch)
-        loss = Measurement(self.loss(decoding), batch.target_mask.sum())
+        loss = Measurement(self.loss(decoding), self._predicted(batch))
         return {"loss": loss, "context_recovered": context_recovered(decoding), **memory_geometry(decoding)}
+
+    def _predicted(self, batch: CompressionBatch) -> Tensor:
+        """How many tokens the loss is a mean over; BOS is given, not predicted."""
+        text, target = batch.text_mask.sum() - len(batch.text_mask), batch.target_mask.sum()
+        return text * self.reads_text + target * self.reads_continuation
 
     def flops(self, encoder: Encoder, batch: CompressionBatch) -> float:
         return compression_flops(encoder, batch, self.reads_text, self.reads_continuation, self.has_teacher)

@@ -86,7 +86,8 @@ class Decoding:
         backbone = self.encoder.backbone
         embeds = torch.cat([prefix, backbone.decoder_embed(target_ids[:, :-1])], dim=1)
         mask = torch.cat([prefix_mask, target_mask[:, :-1]], dim=1)
-        hidden_states = backbone.decode(embeds, mask)[:, prefix.shape[1] - 1 :]  # [B, T, H]
+        first = prefix.shape[1] - 1
+        hidden_states = backbone.decode(embeds, mask)[:, first : first + target_ids.shape[1]]  # [B, T, H]
         real = target_mask.bool()
         return Predictions(hidden_states[real], target_ids[real])
 

@@ -13,13 +13,12 @@ def compression_flops(
     k = encoder.num_memory_tokens
     text = batch.text_mask.sum(-1)  # [B], BOS included
     target = batch.target_mask.sum(-1)  # [B]
-    # A frozen weight has no gradient of its own: backward costs one forward pass. A trained one costs two.
-    backward = 1.0 if backbone.has_adapters else 2.0
-    total = (1 + backward) * pass_flops(backbone.lm, text + k, causal=backbone.direction == "causal")
+    backward = 1 if backbone.has_adapters else 2
+    total = pass_flops(backbone.lm, text + k, backbone.direction == "causal", backward)
     students = [text - 1] * reads_text + [target] * reads_continuation
     for predicted in students:
-        forward = pass_flops(backbone.decoder, k + predicted, causal=True)
-        total += 2 * (forward + head_flops(backbone.decoder, float(predicted.sum())))
+        total += pass_flops(backbone.decoder, k + predicted, causal=True, backward=1)
+        total += 2 * head_flops(backbone.decoder, float(predicted.sum()))
     if has_teacher:
         total += pass_flops(backbone.decoder, text + target - 1, causal=True)
         total += head_flops(backbone.decoder, float(target.sum()))

@@ -52,7 +52,9 @@ class Contrastive(nn.Module, Objective):
     ) -> None:
         super().__init__()
         if micro_batch_size is not None and micro_batch_size < 1:
-            raise UserError(f"micro_batch_size is {micro_batch_size}; it must be at least 1, or null for the whole batch")
+            raise UserError(
+                f"micro_batch_size is {micro_batch_size}; it must be at least 1, or null for the whole batch"
+            )
         info_nce = InfoNCE(temperature, learned_temperature, symmetric, false_negative_margin)
         self.info_nce: nn.Module = Matryoshka(info_nce, matryoshka_dims) if matryoshka_dims else info_nce
         self.spread_out_weight = spread_out_weight

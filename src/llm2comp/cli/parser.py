@@ -1,0 +1,28 @@
+"""Argument parsing whose errors name what is wrong, and the nearest name there is, in a few lines."""
+
+import re
+from typing import NoReturn
+
+from lightning.pytorch.cli import LightningArgumentParser
+
+import llm2comp.modules
+import llm2comp.objectives
+from llm2comp.cli.wrapped_errors import user_error_in
+from llm2comp.errors import UserError, unknown
+
+# How jsonargparse says that there is no class of the name it was given.
+_NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)|class_path '([\w.]+)':\s+(?:module|No module|Import)")
+_KEY = re.compile(r'Parser key "(?:\w+\.)*(\w+)"')
+
+
+class Parser(LightningArgumentParser):
+    """Lightning's parser; what it cannot parse is a UserError, without the list of all options."""
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if named := user_error_in(ex):
+            raise named
+        if no_class := _NO_CLASS.search(message):
+            keys = _KEY.findall(message[: no_class.start()])
+            name = (no_class[1] or no_class[2]).rpartition(".")[2]
+            raise unknown(keys[-1] if keys else "class", name, [*llm2comp.objectives.__all__, *llm2comp.modules.__all__])
+        raise UserError(f"{message}\n'llm2comp fit --help' lists the options")

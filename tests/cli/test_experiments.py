@@ -1,0 +1,128 @@
+"""Every experiment is one the command line accepts; no weights are loaded and no hub is asked."""
+
+import re
+import shlex
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lightning.pytorch import LightningModule
+
+from llm2comp.backbone.spec import resolve
+from llm2comp.cli.parser import Parser
+from llm2comp.cli.training import TrainingCLI
+from llm2comp.data.datamodule import DataModule
+from llm2comp.data.settings import DataSettings
+from llm2comp.data.sources.hub import HubDataset
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENTS = sorted(path for path in (ROOT / "experiments").rglob("*.yaml") if "sweeps" not in path.parts)
+PAPER = ROOT / "experiments" / "paper" / "llama2-7b"
+
+
+class ParsingOnly(TrainingCLI):
+    """Reads its arguments and goes no further."""
+
+    def before_instantiate_classes(self) -> None:
+        pass
+
+    def instantiate_classes(self) -> None:
+        pass
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        pass
+
+
+def parse(arguments: list[str]) -> dict[str, Any]:
+    cli = ParsingOnly(
+        LightningModule,
+        DataModule,
+        subclass_mode_model=True,
+        save_config_callback=None,
+        seed_everything_default=0,
+        auto_configure_optimizers=False,
+        parser_class=Parser,
+        args=arguments,
+    )
+    return cli.config.fit.as_dict()
+
+
+def command(path: Path) -> list[str]:
+    """The command that the head of the file gives, or else `fit` with the file alone."""
+    head = [line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#")]
+    commands = [line for line in head if line.startswith("llm2comp fit")]
+    return shlex.split(commands[0])[1:] if commands else ["fit", "--config", str(path.relative_to(ROOT))]
+
+
+@pytest.fixture(autouse=True)
+def _from_the_root_without_a_network(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: Any) -> None:
+        raise AssertionError("an experiment was parsed by way of the network")
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.delenv("LLM2COMP_DATA", raising=False)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: str(path.relative_to(ROOT / "experiments")))
+def test_it_parses_with_the_command_at_its_head(path: Path):
+    arguments = command(path)
+    assert str(path.relative_to(ROOT)) in arguments
+    config = parse(arguments)
+    given = yaml.safe_load(path.read_text())
+    for key in ("experiment", "monitor"):
+        if key in given:
+            assert config[key] == given[key]
+    assert config["experiment"] != "experiment"
+    # What of it is checked only when it is made, and can be made without weights and hub.
+    DataSettings(**config["data"])
+    for source in filter(None, (config["data"]["train"], config["data"]["validation"])):
+        if source.startswith("hub:"):
+            assert re.fullmatch("[0-9a-f]{40}", HubDataset(source).revision)
+    spec = resolve(config["model"]["init_args"]["encoder"])
+    assert spec.is_local or re.fullmatch("[0-9a-f]{40}", spec.revision or "")
+
+
+def test_there_are_experiments_to_parse():
+    names = {str(path.relative_to(ROOT / "experiments")) for path in EXPERIMENTS}
+    assert "pretrain_compress.yaml" in names
+    assert {f"paper/llama2-7b/pretrain_compress_{objective}.yaml" for objective in ("kl", "nll", "rc")} <= names
+
+
+def test_the_recipes_of_the_paper_are_its_numbers_and_differ_in_the_objective_alone():
+    configs = {name: parse(command(PAPER / f"pretrain_compress_{name}.yaml")) for name in ("kl", "nll", "rc")}
+    objectives = {name: config["model"]["init_args"].pop("objective") for name, config in configs.items()}
+    assert {name: objective["class_path"].rpartition(".")[2] for name, objective in objectives.items()} == {
+        "kl": "Distillation",
+        "nll": "Continuation",
+        "rc": "Reconstruction",
+    }
+    assert objectives["kl"]["init_args"] == {"temperature": 1.0, "reverse": False}
+    for config in configs.values():
+        del config["experiment"], config["config"]
+    assert configs["kl"] == configs["nll"] == configs["rc"]
+    model, trainer, data = (configs["kl"][key] for key in ("model", "trainer", "data"))
+    assert model["init_args"]["lora"] == {
+        "rank": 16,
+        "alpha": 32,
+        "dropout": 0.05,
+        "targets": ["q_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
+    }
+    assert model["init_args"]["optimization"] == {
+        "learning_rate": 1e-4,
+        "final_learning_rate": 1e-5,
+        "warmup": 3200,
+        "weight_decay": 1e-5,
+    }
+    assert (model["init_args"]["num_memory_tokens"], model["init_args"]["max_length"]) == (8, 512)
+    assert (trainer["max_steps"], trainer["gradient_clip_val"], data["batch_size"]) == (32_000, 2.0, 4)
+    assert data["min_characters"] == 1000
+
+
+def test_an_option_that_is_not_there_is_refused(tmp_path: Path):
+    path = tmp_path / "wrong.yaml"
+    path.write_text((ROOT / "experiments" / "pretrain_compress.yaml").read_text().replace("rank: 16", "rnak: 16"))
+    with pytest.raises(ValueError, match="rnak"):
+        parse(["fit", "--config", str(path)])

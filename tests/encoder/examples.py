@@ -1,0 +1,49 @@
+"""Encoders of tiny random models, with adapters and memory tokens that have an effect."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from llm2comp.backbone.lora import LoRA
+from llm2comp.backbone.spec import resolve
+from llm2comp.encoder.config import EncoderConfig
+from llm2comp.encoder.encoder import Encoder
+from llm2comp.encoder.loading import build_encoder
+from tests.tiny import randomise_adapters, tiny_architecture, tiny_tokenizer
+
+TEXTS = [
+    "A short text.",
+    "",
+    "The quick brown fox jumps over the lazy dog, and the dog does not mind. " * 8,
+    "x",
+    "emoji \N{GRINNING FACE}\N{FAMILY} and \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627, right to left",
+    "  spaces \t and\n\nlines ",
+    "</s> <pad> <s> as plain text\x00",
+]
+
+
+def tiny_folder(folder: Path, model_type: str = "llama", **overrides: Any) -> Path:
+    """A Hugging Face folder of a tiny random model."""
+    torch.manual_seed(0)
+    tiny_architecture(model_type, **overrides).save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def tiny_encoder(
+    folder: Path,
+    k: int = 3,
+    pooling: str = "memory_mean",
+    lora: LoRA | None = None,
+    dtype: torch.dtype = torch.float32,
+    attention: str | None = None,
+    **config: Any,
+) -> Encoder:
+    """An encoder on the model in the folder, as training leaves it."""
+    options = {"direction": "bidirectional", "max_length": 64, "base": str(folder), **config}
+    torch.manual_seed(1)
+    encoder = build_encoder(resolve(folder), EncoderConfig(k, pooling, **options), dtype, attention)
+    encoder.backbone.make_trainable(lora or LoRA(rank=3), keep_decoder=False)
+    randomise_adapters(encoder, std=0.05)
+    return encoder.eval()
