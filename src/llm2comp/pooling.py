@@ -13,15 +13,15 @@ CLUSTER_SIMILARITY = 0.9
 
 
 def mean(hidden_states: Tensor, attention_mask: Tensor, k: int) -> Tensor:
-    """The mean over all tokens read; zero where there is none."""
+    """The mean over all tokens read."""
     weights = attention_mask[..., None].float()  # [B, T, 1]
-    return (hidden_states * weights).sum(1) / weights.sum(1).clamp(min=1)
+    return (hidden_states * weights).sum(1) / weights.sum(1)
 
 
 def weighted_mean(hidden_states: Tensor, attention_mask: Tensor, k: int) -> Tensor:
-    """The mean over all tokens read, the i-th with weight i (SGPT, arXiv 2202.08904); zero where there is none."""
+    """The mean over all tokens read, the i-th with weight i (SGPT, arXiv 2202.08904)."""
     weights = (attention_mask * attention_mask.cumsum(1))[..., None].float()  # [B, T, 1]
-    return (hidden_states * weights).sum(1) / weights.sum(1).clamp(min=1)
+    return (hidden_states * weights).sum(1) / weights.sum(1)
 
 
 def last(hidden_states: Tensor, attention_mask: Tensor, k: int) -> Tensor:

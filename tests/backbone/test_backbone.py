@@ -21,6 +21,7 @@ def adapted(model_type: str, attention: str | None = None, **overrides) -> tuple
     torch.manual_seed(0)
     lm = tiny_architecture(model_type, attention, **overrides)
     original = copy.deepcopy(lm)
+    lm.config.is_causal = False  # as in an exported folder
     backbone = Backbone(lm)
     backbone.make_trainable(LoRA(rank=3, dropout=0.0), keep_decoder=True)
     randomise_adapters(backbone)

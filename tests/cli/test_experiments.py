@@ -10,6 +10,7 @@ import pytest
 import yaml
 from lightning.pytorch import LightningModule
 
+from llm2comp.backbone.embedded import EMBEDDED_MODELS
 from llm2comp.backbone.spec import resolve
 from llm2comp.cli.parser import Parser
 from llm2comp.cli.training import TrainingCLI
@@ -81,8 +82,11 @@ def test_it_parses_with_the_command_at_its_head(path: Path):
     for source in filter(None, (config["data"]["train"], config["data"]["validation"])):
         if source.startswith("hub:"):
             assert re.fullmatch("[0-9a-f]{40}", HubDataset(source).revision)
-    spec = resolve(config["model"]["init_args"]["encoder"])
-    assert spec.is_local or re.fullmatch("[0-9a-f]{40}", spec.revision or "")
+    encoder = config["model"]["init_args"]["encoder"]
+    if encoder.startswith("embedded:"):
+        assert encoder.removeprefix("embedded:") in EMBEDDED_MODELS
+    else:
+        assert re.fullmatch("[0-9a-f]{40}", resolve(encoder).revision or "")
 
 
 def test_there_are_experiments_to_parse():

@@ -11,22 +11,16 @@ from llm2comp.encoder.encoder import Encoder
 from llm2comp.encoder.tokenization import left_pad
 from llm2comp.memory import MemoryTokens
 from llm2comp.pooling import pool
-from tests.encoder.examples import tiny_encoder, tiny_folder
+from tests.encoder.examples import K, tiny_encoder, tiny_folder
 
-K = 3
 ROWS = [[0, *range(3, 15)], [0, 60, 61, 62]]
 # One sliding layer and one full, and sliding layers alone.
 WINDOWS = {"mixed": ["sliding_attention", "full_attention"], "sliding": ["sliding_attention", "sliding_attention"]}
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tiny_folder(tmp_path_factory.mktemp("llama"))
-
-
 @pytest.fixture
-def encoder(folder: Path) -> Encoder:
-    return tiny_encoder(folder, K)
+def encoder(llama: Path) -> Encoder:
+    return tiny_encoder(llama, K)
 
 
 def test_memory_tokens_are_read_after_the_text(encoder: Encoder):
@@ -38,8 +32,8 @@ def test_memory_tokens_are_read_after_the_text(encoder: Encoder):
     torch.testing.assert_close(encoder.embed(ids, mask), pool("memory_mean", hidden_states, full_mask, K))
 
 
-def test_without_memory_tokens_the_text_alone_is_read(folder: Path):
-    encoder = tiny_encoder(folder, 0, "mean")
+def test_without_memory_tokens_the_text_alone_is_read(llama: Path):
+    encoder = tiny_encoder(llama, 0, "mean")
     hidden_states, mask = encoder(*left_pad(ROWS, 2))
     assert hidden_states.shape == (2, 13, 32)
     assert mask.equal(left_pad(ROWS, 2)[1])
@@ -47,8 +41,8 @@ def test_without_memory_tokens_the_text_alone_is_read(folder: Path):
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
 @pytest.mark.parametrize("positions", ["after", "spread"])
-def test_every_memory_state_sees_the_text_and_the_other_memory_tokens(folder: Path, positions: str, attention: str):
-    encoder = tiny_encoder(folder, K, memory_positions=positions, attention=attention)
+def test_every_memory_state_sees_the_text_and_the_other_memory_tokens(llama: Path, positions: str, attention: str):
+    encoder = tiny_encoder(llama, K, memory_positions=positions, attention=attention)
     ids, mask = left_pad(ROWS, 2)
     before = encoder.compress(ids, mask)
     for position in (1, 12):
@@ -62,9 +56,9 @@ def test_every_memory_state_sees_the_text_and_the_other_memory_tokens(folder: Pa
     assert ((encoder.compress(ids, mask) - before).abs().amax(-1) > 1e-5).all()
 
 
-def test_positions_matter(folder: Path):
+def test_positions_matter(llama: Path):
     ids, mask = left_pad(ROWS, 2)
-    after, spread = (tiny_encoder(folder, K, memory_positions=p).compress(ids, mask) for p in ("after", "spread"))
+    after, spread = (tiny_encoder(llama, K, memory_positions=p).compress(ids, mask) for p in ("after", "spread"))
     assert (after - spread).abs().max() > 1e-3
 
 
@@ -86,8 +80,8 @@ def test_through_short_windows_memory_reads_as_far_as_layers_carry(model_type: s
     assert reached == list(range(16) if layers == "mixed" else range(10, 16))
 
 
-def test_a_causal_encoder_reads_the_text_causally(folder: Path):
-    encoder = tiny_encoder(folder, K, direction="causal")
+def test_a_causal_encoder_reads_the_text_causally(llama: Path):
+    encoder = tiny_encoder(llama, K, direction="causal")
     ids, mask = left_pad(ROWS[:1], 2)
     states, _ = encoder(ids, mask)
     changed = ids.clone()
@@ -104,8 +98,8 @@ def reconstruct(encoder: Encoder, ids: Tensor, mask: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("scale", [None, 1.0])
-def test_only_adapters_memory_rows_and_scale_get_gradients(folder: Path, scale: float | None):
-    encoder = tiny_encoder(folder, K, memory_scale=scale).train()
+def test_only_adapters_memory_rows_and_scale_get_gradients(llama: Path, scale: float | None):
+    encoder = tiny_encoder(llama, K, memory_scale=scale).train()
     reconstruct(encoder, *left_pad(ROWS, 2)).backward()
     trained = {"memory.rows"} | ({"memory.scale"} if scale else set())
     for name, parameter in encoder.named_parameters():
@@ -117,8 +111,8 @@ def test_only_adapters_memory_rows_and_scale_get_gradients(folder: Path, scale: 
     assert encoder.memory.rows.grad.abs().amax(-1).min() > 0
 
 
-def test_a_training_step_learns_through_the_decoder(folder: Path):
-    encoder = tiny_encoder(folder, K)
+def test_a_training_step_learns_through_the_decoder(llama: Path):
+    encoder = tiny_encoder(llama, K)
     batch = left_pad(ROWS, 2)
     trained = [p for p in encoder.parameters() if p.requires_grad]
     frozen = {name: p.clone() for name, p in encoder.named_parameters() if not p.requires_grad}

@@ -18,8 +18,8 @@ MANY = [*TEXTS, *(f"Text number {i} of those that are short. " * (i % 5) for i i
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Encoder:
-    return tiny_encoder(tiny_folder(tmp_path_factory.mktemp("llama")))
+def encoder(llama: Path) -> Encoder:
+    return tiny_encoder(llama)
 
 
 def cosine(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -58,10 +58,10 @@ def test_each_text_has_the_same_vector_in_every_batch(model_type: str, overrides
 
 @pytest.mark.parametrize("pooling", ["mean", "weighted_mean", "last", "memory_mean", "memory_cluster"])
 @pytest.mark.parametrize("k", [0, 3])
-def test_every_pooling_is_the_same_in_every_batch(pooling: str, k: int, tmp_path: Path):
+def test_every_pooling_is_the_same_in_every_batch(pooling: str, k: int, llama: Path):
     if k == 0 and pooling.startswith("memory"):
         pooling = "mean"
-    encoder = tiny_encoder(tiny_folder(tmp_path), k, pooling)
+    encoder = tiny_encoder(llama, k, pooling)
     np.testing.assert_allclose(encoder.encode(MANY), one_by_one(encoder, MANY), rtol=1e-4, atol=1e-5)
 
 
@@ -83,8 +83,8 @@ def test_float32_numpy_or_torch_of_one_or_many(encoder: Encoder):
     assert encoder.encode(np.array(TEXTS)).shape == many.shape
 
 
-def test_bfloat16_weights_give_float32_vectors(tmp_path: Path, encoder: Encoder):
-    half = tiny_encoder(tiny_folder(tmp_path), dtype=torch.bfloat16)
+def test_bfloat16_weights_give_float32_vectors(llama: Path, encoder: Encoder):
+    half = tiny_encoder(llama, dtype=torch.bfloat16)
     found = half.encode(TEXTS)
     assert found.dtype == np.float32
     assert cosine(found, encoder.encode(TEXTS)).min() > 0.99

@@ -5,8 +5,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PreTrainedModel
 
-HEAD
+from llm2comp.encoder import export
+from llm2comp.encoder.config import EncoderConfig
+from llm2comp.encoder.tokenization import memory_token_names
+from llm2comp.errors import UserError
+from tests.encoder.examples import (
+    MODELS,
+    TEXTS,
+    K,
+    reopened,
+    tiny_encoder,
+    tiny_folder,
+    weights,
+)
 
 
 @pytest.mark.parametrize("name", ["llama", "llama tied", "qwen3, more rows than tokens"])
@@ -26,11 +40,14 @@ def test_exported_loaded_and_exported_again_is_the_same_folder(name: str, tmp_pa
 def test_the_folder_says_what_it_is(llama: Path, tmp_path: Path):
     encoder = tiny_encoder(llama, K)
     encoder.config.stages.append({"stage": "pretrain_compress", "steps": 7})
+    encoder.encode(TEXTS)
     encoder.save_pretrained(tmp_path / "encoder")
     card = (tmp_path / "encoder" / "README.md").read_text()
     assert f"# A text encoder made from {llama}" in card
     assert '"steps": 7' in card
     assert json.loads((tmp_path / "encoder" / "config.json").read_text())["is_causal"] is False
+    saved = json.loads((tmp_path / "encoder" / "tokenizer.json").read_text())
+    assert (saved["truncation"], saved["padding"]) == (None, None)  # encoding has left nothing behind
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "encoder")
     assert tokenizer.model_max_length == 64
     assert tokenizer.convert_ids_to_tokens(tokenizer("")["input_ids"]) == ["<s>", *memory_token_names(K)]
@@ -60,7 +77,7 @@ def test_through_a_link_too(old: Path, llama: Path, tmp_path: Path):
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), SafetensorError("I/O error")])
 @pytest.mark.parametrize("where", ["weights", "config", "replace"])
 def test_a_failure_leaves_the_old_folder_whole(
-    self, where: str, error: Exception, old: Path, llama: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, error: Exception, old: Path, llama: Path, monkeypatch: pytest.MonkeyPatch
 ):
     encoder = tiny_encoder(llama, K)
     if where == "replace" and isinstance(error, SafetensorError):
@@ -75,8 +92,6 @@ def test_a_failure_leaves_the_old_folder_whole(
         elif where == "config":
             patch.setattr(EncoderConfig, "save", fail)
         else:
-            from llm2comp.encoder import export
-
             replace = export.os.replace
             patch.setattr(
                 export.os, "replace", lambda a, b: fail() if (Path(a).name, b) == ("new", old) else replace(a, b)

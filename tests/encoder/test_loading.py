@@ -6,7 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-HEAD
+from llm2comp.backbone.lora import LoRA, lora_layers
+from llm2comp.backbone.spec import resolve
+from llm2comp.encoder.config import EncoderConfig
+from llm2comp.encoder.loading import build_encoder
+from llm2comp.errors import UserError
+from tests.encoder.examples import (
+    CLOSE,
+    TEXTS,
+    K,
+    in_sentence_transformers,
+    reopened,
+    tiny_encoder,
+    tiny_folder,
+)
+from tests.tiny import randomise_adapters
 
 
 def test_a_learned_scale_is_kept(llama: Path, tmp_path: Path):

@@ -1,5 +1,6 @@
 """The learning rate of every step, and what is refused."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,8 +41,8 @@ def test_it_falls_to_the_final_rate():
 def test_the_warmup_is_a_share_below_one_and_steps_from_one_on(warmup: float, peak: int):
     seen = rates(Optimization(learning_rate=1.0, warmup=warmup), 20)
     assert seen.index(1.0) == peak
-    assert all(a < b for a, b in zip(seen[:peak], seen[1 : peak + 1], strict=True))
-    assert all(a > b for a, b in zip(seen[peak:], seen[peak + 1 :], strict=False))
+    assert all(a < b for a, b in pairwise(seen[: peak + 1]))
+    assert all(a > b for a, b in pairwise(seen[peak:]))
 
 
 def test_no_step_is_taken_with_a_rate_of_zero():

@@ -309,5 +309,3 @@ def test_the_definitions_here_know_the_difference_between_forward_and_reverse():
     states = make_states()
     values: dict[str, Tensor] = {name: plain(name, *states, make_head()) for name in LOSSES}
     assert len({round(value.item(), 6) for value in values.values()}) == len(LOSSES)
-
-

@@ -94,9 +94,18 @@ def test_the_time_left_is_shown_whole_on_a_narrow_screen(
 ):
     monkeypatch.setenv("COLUMNS", "60")
     fit(Watched(), max_steps=5)
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "Training" in line]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "━" in line]
     assert "5/5" in line
     assert "left 0:00:00" in line
+
+
+def test_a_log_file_gets_lines_with_the_time_left(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("llm2comp.reporting.progress.LOG_EVERY", 0.0)
+    fit(Watched(), max_steps=5)
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("Training") and "━" not in line]
+    assert [line.split()[1] for line in lines] == [f"{i}/5" for i in range(1, 6)]
+    assert all("left" in line for line in lines)
+    assert "loss 1.250" in lines[-1]
 
 
 def test_the_screen_is_given_back_at_the_end_and_after_an_error():

@@ -10,6 +10,7 @@ from llm2comp.errors import unknown
 COMMANDS = {
     "fit": ("llm2comp.cli.training", "train an encoder from a YAML experiment"),
     "validate": ("llm2comp.cli.training", "measure an encoder on held-out text"),
+    "mine": ("llm2comp.cli.mine", "give pairs the hard negatives that an encoder finds"),
     "reconstruct": ("llm2comp.cli.reconstruct", "show what the frozen decoder reads in the memory tokens of a text"),
 }
 

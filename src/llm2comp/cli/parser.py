@@ -24,5 +24,7 @@ class Parser(LightningArgumentParser):
         if no_class := _NO_CLASS.search(message):
             keys = _KEY.findall(message[: no_class.start()])
             name = (no_class[1] or no_class[2]).rpartition(".")[2]
-            raise unknown(keys[-1] if keys else "class", name, [*llm2comp.objectives.__all__, *llm2comp.modules.__all__])
+            raise unknown(
+                keys[-1] if keys else "class", name, [*llm2comp.objectives.__all__, *llm2comp.modules.__all__]
+            )
         raise UserError(f"{message}\n'llm2comp fit --help' lists the options")

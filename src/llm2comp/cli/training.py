@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, LambdaCallback, ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -19,6 +19,7 @@ from llm2comp.data.datamodule import DataModule
 from llm2comp.errors import unknown
 from llm2comp.modules.checkpoint_io import AtomicCheckpointIO
 from llm2comp.modules.final_validation import FinalValidation
+from llm2comp.modules.interrupted_batch import InterruptedBatch
 from llm2comp.modules.random_state import RandomState
 from llm2comp.reporting.csv_logger import CSVLogger
 from llm2comp.reporting.progress import StepProgress
@@ -41,7 +42,9 @@ class TrainingCLI(LightningCLI):
         parser.add_argument("--run", type=str | None, default=None, help="Name of the run; by default the time.")
         parser.add_argument("--root", type=str, default="lightning_logs", help="Folder of all experiments.")
         parser.add_argument("--monitor", type=str, default="val/loss", help="Metric that decides the best checkpoint.")
-        parser.add_argument("--monitor_mode", type=str, default="min", help="Whether less (min) or more (max) is better.")
+        parser.add_argument(
+            "--monitor_mode", type=str, default="min", help="Whether less (min) or more (max) is better."
+        )
         parser.add_argument("--checkpoint_every", type=int, default=100, help="Optimizer steps between checkpoints.")
 
     def before_instantiate_classes(self) -> None:
@@ -63,7 +66,9 @@ class TrainingCLI(LightningCLI):
             return super().instantiate_trainer(logger=False, **kwargs)
         run, settings = self.run_folder, self._get(self.config_init, "trainer")
         settings["plugins"] = [*_list(settings["plugins"]), AtomicCheckpointIO()]
-        ours = [RandomState(), ResumedMetrics(), Throughput(), FinalValidation()]
+        # The configuration is written as training starts: a run that is refused, new or resumed, leaves what there was.
+        config = LambdaCallback(on_train_start=lambda *_: self._save_config())
+        ours = [config, RandomState(), InterruptedBatch(), ResumedMetrics(), Throughput(), FinalValidation()]
         if settings["enable_progress_bar"] is not False:
             ours.append(StepProgress())
         if settings["enable_checkpointing"] is not False:
@@ -94,7 +99,6 @@ class TrainingCLI(LightningCLI):
             measured = self.trainer.callback_metrics
             if measured and self.config.fit.monitor not in measured:
                 raise unknown("metric to monitor", self.config.fit.monitor, measured)
-        self._save_config()
 
     def fit(self, model: LightningModule, **options: Any) -> None:
         """Train; after Ctrl-C, say how to go on."""

@@ -91,8 +91,8 @@ def build_encoder(
 def _check_length(lm: PreTrainedModel, max_length: int) -> None:
     """Raise UserError for inputs longer than learned positions reach; rotary and relative ones have no end."""
     positions = getattr(lm.config, "max_position_embeddings", None)
-    learned = positions is not None and getattr(lm.config, "rope_parameters", None) is None
-    if learned and max_length > positions:
+    learned = getattr(lm.config, "rope_parameters", None) is None
+    if positions is not None and learned and max_length > positions:
         raise UserError(f"{lm.config.model_type} reads at most {positions} tokens; set max_length to that or less")
 
 

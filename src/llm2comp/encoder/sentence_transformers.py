@@ -28,7 +28,7 @@ def write_modules(config: EncoderConfig, tokenizer: PreTrainedTokenizerBase, hid
     if not _can_express(config):
         what = f"pooling {config.pooling!r} with memory positions {config.memory_positions!r}"
         what += "" if config.pool_instructions else " without the tokens of instructions"
-        logger.warning("sentence-transformers cannot express %s; open %s with llm2comp.Encoder", what, folder.name)
+        logger.warning("sentence-transformers cannot express %s; open the folder with llm2comp.Encoder", what)
         modules.append({"idx": 1, "name": "1", "path": "", "type": "llm2comp.Encoder"})
     else:
         modules += _pooling_modules(config, tokenizer, hidden_size, folder)

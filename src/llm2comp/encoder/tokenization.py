@@ -53,8 +53,6 @@ def appending_memory(tokenizer: PreTrainedTokenizerBase, k: int) -> PreTrainedTo
 
 def _with_template(tokenizer: PreTrainedTokenizerBase, memory: list[str], padding_side: str) -> PreTrainedTokenizerFast:
     backend = type(tokenizer.backend_tokenizer).from_str(tokenizer.backend_tokenizer.to_str())
-    backend.no_padding()
-    backend.no_truncation()
     backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in memory])
     start = backend.id_to_token(start_id(tokenizer))
     special = [(name, backend.token_to_id(name)) for name in (start, *memory)]
@@ -118,5 +116,7 @@ def prompt_tokens(tokenizer: PreTrainedTokenizerBase, prompt: str) -> int:
 
 
 def without_leading(mask: Tensor, count: int) -> Tensor:
-    """A left-padded mask [B, T] without the first `count` real tokens of each row."""
-    return mask * (mask.cumsum(-1) > count)
+    """A left-padded mask [B, T] without the first `count` real tokens of each row; the last token always stays."""
+    kept = mask.cumsum(-1) > count
+    kept[:, -1] = True
+    return mask * kept

@@ -50,8 +50,8 @@ def read_memory(encoder: Encoder, text: str, max_new_tokens: int = 40) -> Readin
     memory = encoder.memory.for_decoder(decoding.memory).to(bos.dtype)
     said = _generate(encoder, torch.cat([bos, memory], dim=1), max_new_tokens)
     return Reading(
-        from_memory=tokenizer.decode(said[0], skip_special_tokens=True),
-        from_text=tokenizer.decode(expected[0], skip_special_tokens=True),
+        from_memory=str(tokenizer.decode(said[0], skip_special_tokens=True)),
+        from_text=str(tokenizer.decode(expected[0], skip_special_tokens=True)),
         text=_agreement(encoder, decoding, decoding.reconstruction),
         continuation=_agreement(encoder, decoding, decoding.continuation),
     )
@@ -59,7 +59,7 @@ def read_memory(encoder: Encoder, text: str, max_new_tokens: int = 40) -> Readin
 
 def _generate(encoder: Encoder, prefix: Tensor, max_new_tokens: int) -> Tensor:
     with encoder.backbone.as_decoder() as lm:
-        return lm.generate(
+        return lm.generate(  # type: ignore[operator]  # torch types what a module inherits as Tensor | Module
             inputs_embeds=prefix,
             attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long, device=prefix.device),
             max_new_tokens=max_new_tokens,
@@ -70,5 +70,5 @@ def _generate(encoder: Encoder, prefix: Tensor, max_new_tokens: int) -> Tensor:
 
 def _agreement(encoder: Encoder, decoding: Decoding, predictions: Predictions) -> Agreement:
     said = decoding.head.logits(predictions.hidden_states).argmax(-1)
-    tokens = [encoder.tokenizer.decode([token]) for token in predictions.labels.tolist()]
+    tokens = [str(encoder.tokenizer.decode([token])) for token in predictions.labels.tolist()]
     return Agreement(tokens, (said == predictions.labels).tolist())

@@ -1,5 +1,7 @@
 """The progress bar of a run: optimizer steps done, time left, and the short metrics."""
 
+import time
+from datetime import timedelta
 from typing import Any
 
 from lightning.pytorch import LightningModule, Trainer
@@ -9,6 +11,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -20,6 +23,8 @@ from llm2comp.reporting.metric_names import METRICS
 
 SHORT = {"train/loss": "loss", "val/context_recovered": "context", "train/tokens_per_second": "tokens/s"}
 
+LOG_EVERY = 30.0  # seconds between lines where there is no terminal to draw a bar on
+
 
 class StepProgress(ProgressBar):
     """One bar over all optimizer steps, rather than one an epoch, and one for each validation while it runs."""
@@ -29,6 +34,7 @@ class StepProgress(ProgressBar):
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._disabled = False
+        self._said_at = -LOG_EVERY
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._add("Training", int(trainer.estimated_stepping_batches), trainer.global_step)
@@ -79,8 +85,19 @@ class StepProgress(ProgressBar):
         self._tasks[name] = self._progress.add_task(name, total=total, completed=completed, metrics="")
 
     def _update(self, name: str, **changes: Any) -> None:
-        if self._progress is not None and name in self._tasks:
-            self._progress.update(self._tasks[name], **changes)
+        if self._progress is None or name not in self._tasks:
+            return
+        self._progress.update(self._tasks[name], **changes)
+        if not self._progress.console.is_terminal and time.monotonic() - self._said_at >= LOG_EVERY:
+            self._say(next(task for task in self._progress.tasks if task.id == self._tasks[name]))
+
+    def _say(self, task: Task) -> None:
+        """The bar as a line, for a log file."""
+        assert self._progress is not None
+        self._said_at = time.monotonic()
+        left = "?" if task.time_remaining is None else str(timedelta(seconds=int(task.time_remaining)))
+        done = f"{task.description} {task.completed:.0f}/{task.total:.0f}"
+        self._progress.console.print(f"{done}  {left} left  {task.fields['metrics']}", soft_wrap=True)
 
     def _remove(self, name: str) -> None:
         task = self._tasks.pop(name, None)
