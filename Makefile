@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pretrain-compress test lint format clean
+.PHONY: help setup pretrain-compress finetune-contrastive test lint format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-22s %s\n", $$1, $$2}'
@@ -23,6 +23,17 @@ $(VENV)/.ready: setup.cfg pyproject.toml constraints.txt
 
 pretrain-compress: setup ## Compression pretraining on the embedded model and text (minutes on a laptop)
 	$(BIN)/llm2comp fit --config experiments/pretrain_compress.yaml $(ARGS)
+
+# The newest encoder that compression pretraining has written, or the bare embedded model.
+NEWEST := $(shell ls -td lightning_logs/pretrain_compress/*/encoder 2>/dev/null | head -n 1)
+ENCODER ?= $(or $(NEWEST),embedded:smollm2-135m)
+DATA ?=
+
+finetune-contrastive: setup ## Contrastive fine-tuning; ENCODER=path, DATA=pairs or triplets (without: unsupervised)
+	@echo "Fine-tuning $(ENCODER)"
+	@case "$(ENCODER)" in embedded:*) echo "warning: this is the bare language model; run make pretrain-compress first for a better start" >&2;; esac
+	$(BIN)/llm2comp fit --config experiments/finetune_$(if $(DATA),supervised,unsupervised).yaml \
+		--model.encoder "$(ENCODER)" $(if $(DATA),--data.train "$(DATA)") $(ARGS)
 
 test: setup ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -43,3 +43,17 @@ def instruction(task: str) -> Instruction:
     if task not in INSTRUCTIONS:
         raise unknown("task", task, INSTRUCTIONS)
     return INSTRUCTIONS[task]
+
+
+def prompts(tasks: list[str]) -> dict[str, str]:
+    """The prompts of an encoder trained on these tasks, by the names sentence-transformers looks for.
+
+    A prompt for each task; `query` and `document` too where all tasks agree on them.
+    """
+    instructions = [instruction(task) for task in tasks]
+    named = {task: instruction.query for task, instruction in zip(tasks, instructions, strict=True)}
+    for side in ("query", "document"):
+        worded = {getattr(each, side) for each in instructions}
+        if len(worded) == 1:
+            named[side] = worded.pop()
+    return named

@@ -33,10 +33,12 @@ def load_lm(
     dtype: torch.dtype,
     attention: str | None = None,
     quantization: Quantization | None = None,
+    attention_dropout: float = 0.0,
 ) -> PreTrainedModel:
     """A decoder-only language model, in evaluation mode, proven to switch between causal and bidirectional.
 
-    Raises UserError for a model that is not there, is not decoder-only, or stays causal.
+    `attention_dropout`: the probability of dropping an attention weight in training. Raises UserError for a model that
+    is not there, is not decoder-only, or stays causal, and for one that has no attention dropout to set.
     """
     options: dict[str, Any] = {**spec.kwargs(), "dtype": dtype}
     if attention is not None:
@@ -45,6 +47,10 @@ def load_lm(
         options["quantization_config"] = _four_bit(dtype)
     config = load_config(spec)
     _refuse_encoder_only(spec, config)
+    if hasattr(config, "attention_dropout"):
+        options["attention_dropout"] = attention_dropout
+    elif attention_dropout:
+        raise UserError(f"{config.model_type} has no attention dropout to set; set attention_dropout to 0")
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(spec.path, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError, struct.error) as error:

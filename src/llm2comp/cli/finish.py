@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 
 from llm2comp.modules.pretraining import Pretraining
+from llm2comp.prompts import prompts
 from llm2comp.reporting.curves import draw_curves
 from llm2comp.reporting.run_folder import RunFolder
 from llm2comp.reporting.scrub import scrub
@@ -25,6 +26,7 @@ def finish(trainer: Trainer, module: LightningModule, run: RunFolder, config: di
     if not trainer.is_global_zero:
         return
     module.encoder.config.stages.append(_stage(step, run, config))
+    module.encoder.config.prompts.update(prompts(trainer.datamodule.tasks))
     module.encoder.save_pretrained(run.encoder)
     if run.metrics.is_file():
         draw_curves(run)

@@ -143,6 +143,12 @@ class DataModule(L.LightningDataModule):
         subset = self._loaded.validation
         return [] if subset is None else [subset.corpus.text(example) for example in subset.examples]
 
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks whose instructions stand before the texts, in order."""
+        sets = [] if isinstance(self.settings.train, str) else self.settings.train
+        return list(dict.fromkeys(each.task for each in sets if each.task is not None))
+
     def state_dict(self) -> dict[str, int]:
         """Where a resumed run goes on, and what that hangs on, in numbers.
 

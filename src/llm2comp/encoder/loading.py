@@ -67,6 +67,7 @@ def build_encoder(
     attention: str | None = None,
     quantization: Quantization | None = None,
     with_decoder: bool = False,
+    attention_dropout: float = 0.0,
 ) -> Encoder:
     """The encoder that `config` describes on the weights of `spec`; memory tokens new to it start at random.
 
@@ -74,7 +75,7 @@ def build_encoder(
     language model it came from is loaded beside it.
     """
     stored = load_encoder_config(spec)
-    lm = load_lm(spec, dtype, attention, quantization)
+    lm = load_lm(spec, dtype, attention, quantization, attention_dropout)
     _check_length(lm, config.max_length)
     memory = None
     if stored.num_memory_tokens:

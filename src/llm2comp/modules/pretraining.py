@@ -30,12 +30,14 @@ class Pretraining(L.LightningModule):
         objective: the loss.
         lora: low-rank adapters on frozen weights; None trains every weight.
         optimization: learning rate and its schedule.
-        num_memory_tokens: k.
+        num_memory_tokens: k; None for as many as `encoder` has.
         memory_positions: position ids of the memory tokens, after the text or spread over it.
         learn_memory_scale: learn a factor on the memory states before the decoder reads them.
-        pooling: what the encoder's embedding is made of.
+        pooling: what the encoder's embedding is made of; None for what `encoder` has.
         direction: attention of the encoder.
         max_length: tokens of an input, BOS and memory tokens included.
+        pool_instructions: whether poolings over all tokens take in those of instructions.
+        attention_dropout: probability of dropping an attention weight in training.
         dtype: of frozen weights and matrix products; `auto`: bfloat16 where the processor has it.
         attention: transformers' attention implementation; None for its default on a GPU and `eager` on a CPU.
         quantization: `4bit` for QLoRA.
@@ -51,12 +53,14 @@ class Pretraining(L.LightningModule):
         objective: Objective,
         lora: LoRA | None,
         optimization: Optimization,
-        num_memory_tokens: int = 8,
+        num_memory_tokens: int | None = 8,
         memory_positions: MemoryPositions = "after",
         learn_memory_scale: bool = False,
-        pooling: str = "memory_mean",
+        pooling: str | None = "memory_mean",
         direction: Direction = "bidirectional",
         max_length: int = 512,
+        pool_instructions: bool = True,
+        attention_dropout: float = 0.0,
         dtype: Precision = "auto",
         attention: str | None = None,
         quantization: Quantization | None = None,
@@ -69,24 +73,28 @@ class Pretraining(L.LightningModule):
         self.spec = resolve(encoder)
         self.dtype_name: Precision = dtype
         self.attention = attention
+        self.attention_dropout = attention_dropout
         self.quantization = quantization
         if quantization is not None and lora is None:
             raise UserError("4-bit weights cannot train: set --model.lora, or leave --model.quantization unset")
         stored = load_encoder_config(self.spec)
-        if stored.num_memory_tokens not in (0, num_memory_tokens):
+        k = stored.num_memory_tokens if num_memory_tokens is None else num_memory_tokens
+        if stored.num_memory_tokens not in (0, k):
             raise UserError(f"{encoder} has {stored.num_memory_tokens} memory tokens; set num_memory_tokens to that")
         config = EncoderConfig(
-            num_memory_tokens=num_memory_tokens,
+            num_memory_tokens=k,
             direction=direction,
             memory_positions=memory_positions,
             memory_scale=(stored.memory_scale or 1.0) if learn_memory_scale else None,
             max_length=max_length,
+            prompts=stored.prompts,
+            pool_instructions=pool_instructions,
             base=stored.base,
             stages=stored.stages,
         )
         # Before the pooling is checked: what the objective needs of the memory tokens is the better message.
         objective.check(config)
-        self.encoder_config = dataclasses.replace(config, pooling=pooling)
+        self.encoder_config = dataclasses.replace(config, pooling=pooling or stored.pooling)
         self.tokenizer = load_encoder_tokenizer(self.spec, self.encoder_config)
         self.means: dict[str, MeanMetric] = {}
 
@@ -111,6 +119,7 @@ class Pretraining(L.LightningModule):
             self.attention or (None if torch.cuda.is_available() else "eager"),
             self.quantization,
             with_decoder=self.objective.needs_decoder,
+            attention_dropout=self.attention_dropout,
         )
         self.encoder.backbone.make_trainable(self.lora, keep_decoder=self.objective.needs_decoder)
 

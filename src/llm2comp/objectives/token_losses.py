@@ -58,7 +58,7 @@ def kl_divergence(
             per_token = torch.linalg.vecdot(q, ratio)[:, None]  # [C, 1]
             loss = per_token.sum()
             grad = ratio.sub_(per_token).mul_(q) if with_grad else None
-        return loss * temperature**2, None if grad is None else grad.mul_(temperature)
+        return loss * temperature, None if grad is None else grad.mul_(temperature)
 
     return _mean_loss(student, head, chunk_loss)
 
