@@ -83,7 +83,7 @@ def test_wandb_has_the_full_configuration_offline(arguments: Arguments, run_fold
     assert wandb.run.offline
     for key in ("data", "seed_everything", "monitor", "checkpoint_every"):
         assert config[key] == written[key]
-    assert config["model"]["class_path"] == "llm2comp.modules.Pretraining"
+    assert config["model"]["class_path"] == "llm2comp.modules.EncoderTraining"
     assert config["model"]["init_args"]["objective"] == written["model"]["init_args"]["objective"]
     assert config["trainer"]["max_steps"] == 2
     wandb.finish()
@@ -224,7 +224,7 @@ def test_print_config_prints_what_would_be_run(arguments: Arguments, capsys: pyt
         ),
         (["--model.objective", "Distilation"], "unknown objective 'Distilation'; did you mean 'Distillation'"),
         (["--model.objective.class_path", "llm2comp.objectives.Continuaton"], "did you mean 'Continuation'"),
-        (["--model", "Pretrainin"], "unknown model 'Pretrainin'; did you mean 'Pretraining'"),
+        (["--model", "Pretrainin"], "unknown model 'Pretrainin'; did you mean 'EncoderTraining'"),
         (["--model.objective.temperature", "0"], "the temperature of distillation must be above 0, not 0.0"),
         (["--model.num_memory_tokens", "0"], "compression needs memory tokens to compress into"),
         (["--model.lora.rank", "0"], "LoRA rank must be at least 1, not 0"),

@@ -1,11 +1,13 @@
 """What a run does when training is over: export the best encoder, draw, and say what to run next."""
 
+import json
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from llm2comp.modules.pretraining import Pretraining
+from llm2comp.evaluation.sts import spearman, sts_pairs
+from llm2comp.modules.encoder_training import EncoderTraining
 from llm2comp.prompts import prompts
 from llm2comp.reporting.curves import draw_curves
 from llm2comp.reporting.run_folder import RunFolder
@@ -16,7 +18,7 @@ from llm2comp.reporting.wandb import sync_command
 
 def finish(trainer: Trainer, module: LightningModule, run: RunFolder, config: dict[str, Any]) -> None:
     """Write `encoder/` and `curves.png` into the run folder and print the table of before and after."""
-    assert isinstance(module, Pretraining)
+    assert isinstance(module, EncoderTraining)
     trainer.save_checkpoint(run.last_checkpoint)
     step = trainer.global_step
     if run.best_checkpoint.is_file():
@@ -31,6 +33,10 @@ def finish(trainer: Trainer, module: LightningModule, run: RunFolder, config: di
     if run.metrics.is_file():
         draw_curves(run)
         print_summary(run, _next_steps(run))
+    if pairs := sts_pairs("test"):
+        result = spearman(module.encoder, pairs)
+        run.results.write_text(json.dumps({"sts_test_spearman": result}) + "\n", encoding="utf-8")
+        print(f"\nSTS-B test Spearman of the encoder: {result:.2f} ({len(pairs)} pairs)")
     print(f"\nEverything of this run is in {run.path}")
 
 

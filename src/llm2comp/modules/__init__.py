@@ -1,5 +1,5 @@
 """LightningModules: they wire batch -> encoder -> objective -> loss, and log."""
 
-from llm2comp.modules.pretraining import Pretraining
+from llm2comp.modules.encoder_training import EncoderTraining
 
-__all__ = ["Pretraining"]
+__all__ = ["EncoderTraining"]

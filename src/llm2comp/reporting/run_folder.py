@@ -54,6 +54,10 @@ class RunFolder:
         return self.path / "encoder"
 
     @property
+    def results(self) -> Path:
+        return self.path / "results.json"
+
+    @property
     def curves(self) -> Path:
         return self.path / "curves.png"
 

@@ -22,7 +22,7 @@ from llm2comp.modules.optimization import Optimization
 from llm2comp.objectives.base import Objective
 
 
-class Pretraining(L.LightningModule):
+class EncoderTraining(L.LightningModule):
     """batch -> encoder -> objective -> loss.
 
     Args:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from llm2comp.backbone.lora import LoRA
 from llm2comp.data.batches import CompressionBatch
 from llm2comp.errors import UserError
-from llm2comp.modules import Pretraining
+from llm2comp.modules import EncoderTraining
 from llm2comp.modules.checkpoint_io import AtomicCheckpointIO
 from llm2comp.modules.optimization import Optimization
 from llm2comp.objectives import Continuation, Distillation, Reconstruction
@@ -24,7 +24,7 @@ from tests.objectives.compression.examples import make_batch
 FULL = {"lora": None}
 
 
-def make_module(lm_folder: Path, **options: Any) -> Pretraining:
+def make_module(lm_folder: Path, **options: Any) -> EncoderTraining:
     torch.manual_seed(0)
     defaults: dict[str, Any] = {
         "objective": Distillation(),
@@ -34,7 +34,7 @@ def make_module(lm_folder: Path, **options: Any) -> Pretraining:
         "max_length": 64,
         "dtype": "float32",
     }
-    return Pretraining(str(lm_folder), **{**defaults, **options})
+    return EncoderTraining(str(lm_folder), **{**defaults, **options})
 
 
 def make_trainer(folder: Path, max_steps: int = 3, **options: Any) -> L.Trainer:
@@ -65,7 +65,7 @@ def state(module: torch.nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
 
-def fit(module: Pretraining, folder: Path, max_steps: int = 3, **options: Any) -> L.Trainer:
+def fit(module: EncoderTraining, folder: Path, max_steps: int = 3, **options: Any) -> L.Trainer:
     trainer = make_trainer(folder, max_steps, **options)
     trainer.fit(module, loader())
     return trainer
@@ -240,7 +240,7 @@ import gc, sys
 from pathlib import Path
 import torch
 from llm2comp.backbone.lora import LoRA
-from llm2comp.modules import Pretraining
+from llm2comp.modules import EncoderTraining
 from llm2comp.modules.optimization import Optimization
 from llm2comp.objectives import Distillation
 from tests.objectives.compression.examples import make_batch
@@ -256,7 +256,7 @@ def parameters(module):
 
 def run(folder, lora):
     before = resident()
-    module = Pretraining(
+    module = EncoderTraining(
         folder, Distillation(), lora, Optimization(), num_memory_tokens=3, max_length=64, dtype="float32"
     )
     module.configure_model()
