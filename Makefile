@@ -36,7 +36,7 @@ finetune-contrastive: setup ## Contrastive fine-tuning; ENCODER=path, DATA=pairs
 		--model.encoder "$(ENCODER)" $(if $(DATA),--data.train "$(DATA)") $(ARGS)
 
 test: setup ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: setup ## Check style and types
 	$(BIN)/ruff check src tests $(ARGS)

@@ -1,6 +1,5 @@
 """Contrastive fine-tuning of an encoder, unsupervised and supervised."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -20,6 +19,10 @@ from llm2comp.objectives.contrastive.spread_out import spread_out
 from llm2comp.objectives.flops import pass_flops
 
 
+# Padded tokens of a group of texts that are embedded together: enough to keep the processor busy.
+GROUP_TOKENS = {"cpu": 1024, "cuda": 16_384}
+
+
 class Rows(NamedTuple):
     """Texts that are embedded together, left-padded: token ids, mask, and mask of the tokens pooled, [r, T] each."""
 
@@ -35,7 +38,7 @@ class Contrastive(nn.Module, Objective):
         temperature, learned_temperature, symmetric, false_negative_margin: as in `InfoNCE`.
         matryoshka_dims: also train the first so many dimensions of the embedding (see `Matryoshka`).
         spread_out_weight: weight of the spread-out regulariser (see `spread_out`).
-        micro_batch_size: texts embedded at a time, by GradCache; None embeds the whole batch at once.
+        micro_batch_size: texts whose activations are held at a time, by GradCache; None holds those of the whole batch.
     """
 
     batch_type = ContrastiveBatch
@@ -68,35 +71,23 @@ class Contrastive(nn.Module, Objective):
         return loss
 
     def embed(self, encoder: Encoder, batch: ContrastiveBatch) -> EmbeddedPairs:
-        """The batch's embeddings, a micro-batch of texts of like lengths at a time."""
-        order, chunks = self._chunks(batch)
-        if len(chunks) == 1:
-            sorted_rows = encoder.embed(*chunks[0])
+        """The batch's embeddings, computed in groups of texts of like lengths, so that little padding is read."""
+        lengths = batch.attention_mask.sum(-1)  # [R]
+        order = lengths.argsort(stable=True)
+        if self.micro_batch_size is None:
+            groups = order.split(_group_sizes(lengths[order].tolist(), GROUP_TOKENS[lengths.device.type]))
+            sorted_rows = torch.cat([encoder.embed(*_rows(batch, group)) for group in groups])
         else:
-            sorted_rows = grad_cached(lambda chunk: encoder.embed(*chunk), chunks, encoder.parameters())
+            chunks = [_rows(batch, group) for group in order.split(self.micro_batch_size)]
+            sorted_rows = grad_cached(lambda rows: encoder.embed(*rows), chunks, encoder.parameters())
         embeddings = sorted_rows[order.argsort()]  # [R, H], in the batch's order
         q = batch.num_pairs
-        queries, positives, negatives = embeddings[:q], embeddings[q : 2 * q], embeddings[2 * q :]
-        query_ids, positive_ids, negative_ids = (batch.text_ids[:q], batch.text_ids[q : 2 * q], batch.text_ids[2 * q :])
+        roles = [q, q, len(embeddings) - 2 * q]
+        queries, positives, negatives = embeddings.split(roles)
+        query_ids, positive_ids, negative_ids = batch.text_ids.split(roles)
         if len(negatives) == 0:
             return EmbeddedPairs(queries, positives, None, query_ids, positive_ids, None)
         return EmbeddedPairs(queries, positives, negatives, query_ids, positive_ids, negative_ids)
-
-    def _chunks(self, batch: ContrastiveBatch) -> tuple[Tensor, Sequence[Rows]]:
-        """The order [R] by length, and micro-batches in it without the padding that all their rows share."""
-        lengths = batch.attention_mask.sum(-1)  # [R]
-        order = lengths.argsort(stable=True)
-        chunks = []
-        for rows in order.split(self.micro_batch_size or len(order)):
-            start = batch.input_ids.shape[1] - int(lengths[rows].max())
-            chunks.append(
-                Rows(
-                    batch.input_ids[rows, start:],
-                    batch.attention_mask[rows, start:],
-                    batch.pooling_mask[rows, start:],
-                )
-            )
-        return order, chunks
 
     def measure(self, encoder: Encoder, batch: ContrastiveBatch) -> dict[str, Measurement]:
         pairs = self.embed(encoder, batch)
@@ -113,3 +104,19 @@ class Contrastive(nn.Module, Objective):
         lengths = batch.attention_mask.sum(-1) + encoder.num_memory_tokens
         backward = 1.0 if backbone.has_adapters else 2.0
         return (1 + backward) * pass_flops(backbone.lm, lengths, causal=backbone.direction == "causal")
+
+
+def _rows(batch: ContrastiveBatch, rows: Tensor) -> Rows:
+    """Some rows of the batch, without the padding that all of them share."""
+    start = batch.input_ids.shape[1] - int(batch.attention_mask[rows].sum(-1).max())
+    return Rows(batch.input_ids[rows, start:], batch.attention_mask[rows, start:], batch.pooling_mask[rows, start:])
+
+
+def _group_sizes(lengths: list[int], tokens: int) -> list[int]:
+    """How many of the ascending lengths each group takes, so that its padded size stays within `tokens`."""
+    sizes = [0]
+    for length in lengths:
+        if sizes[-1] and (sizes[-1] + 1) * length > tokens:
+            sizes.append(0)
+        sizes[-1] += 1
+    return sizes
