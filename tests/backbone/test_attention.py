@@ -111,6 +111,22 @@ def test_a_model_that_reads_padding_is_refused():
         check_switch(tiny_lm(tiny_config("bart", d_model=32, decoder_layers=1, decoder_ffn_dim=32), "sdpa"))
 
 
+def test_a_model_that_does_not_switch_back_is_refused(monkeypatch: pytest.MonkeyPatch):
+    lm = tiny_lm(tiny_config("llama"))
+    forward = lm.base_model.forward
+    switched = []
+
+    def sticky(**inputs):
+        if switched or not lm.config.is_causal:
+            switched.append(True)
+            lm.config.is_causal = False
+        return forward(**inputs)
+
+    monkeypatch.setattr(lm.base_model, "forward", sticky)
+    with pytest.raises(UserError, match="its attention is not causal"):
+        check_switch(lm)
+
+
 def test_a_model_that_cannot_be_run_from_embeddings_is_refused():
     with pytest.raises(UserError, match=r"mpt .* cannot be run from embeddings"):
         check_switch(tiny_lm(tiny_config("mpt"), "eager"))

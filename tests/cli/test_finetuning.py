@@ -38,7 +38,16 @@ def triplets(workplace: Path) -> Path:
 def finetune(encoder: str | Path, *more: str, stage: str = "supervised") -> list[str]:
     return [
         *("fit", "--config", str(ROOT / "experiments" / f"finetune_{stage}.yaml"), "--model.encoder", str(encoder)),
-        *("--model.max_length", "64", "--model.dtype", "float32", "--trainer.accelerator", "cpu", "--data.guard", "off"),
+        *(
+            "--model.max_length",
+            "64",
+            "--model.dtype",
+            "float32",
+            "--trainer.accelerator",
+            "cpu",
+            "--data.guard",
+            "off",
+        ),
         *("--trainer.max_steps", "6", "--trainer.val_check_interval", "3", "--trainer.log_every_n_steps", "1"),
         *("--data.batch_size", "8", "--data.validation_fraction", "0.2", *more),
     ]
@@ -67,9 +76,7 @@ def test_the_stages_chain(arguments: Arguments, triplets: Path, run_folder: Fold
 
 
 @pytest.mark.parametrize("micro_batch_size", ["null", "4"])
-def test_unsupervised_from_a_bare_model(
-    lm_folder: Path, corpus: Path, workplace: Path, micro_batch_size: str
-) -> None:
+def test_unsupervised_from_a_bare_model(lm_folder: Path, corpus: Path, workplace: Path, micro_batch_size: str) -> None:
     more = ("--data.train", str(corpus), "--model.objective.micro_batch_size", micro_batch_size, "--run", "u")
     main(finetune(lm_folder, *more, stage="unsupervised"))
     folder = workplace / "lightning_logs" / "finetune_unsupervised" / "u"

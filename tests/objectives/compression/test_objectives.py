@@ -117,9 +117,7 @@ def test_a_temperature_that_is_not_positive_is_refused(temperature: float):
         Distillation(temperature=temperature)
 
 
-@pytest.mark.parametrize(
-    ("objectives", "weights"), [([], []), ([Continuation()], []), ([Continuation()], [1.0, 2.0])], ids=str
-)
+@pytest.mark.parametrize(("objectives", "weights"), [([], []), ([Continuation()], []), ([Continuation()], [1.0, 2.0])])
 def test_weights_of_another_number_are_refused(objectives: list[CompressionObjective], weights: list[float]):
     with pytest.raises(UserError, match=f"{len(objectives)} and {len(weights)} given"):
         WeightedSum(objectives, weights)

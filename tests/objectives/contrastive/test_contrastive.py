@@ -28,9 +28,7 @@ from tests.objectives.contrastive.examples import contrastive_batch
 def encoder(folder: Path, k: int = 2, attention: str = "eager", dropout: float = 0.0) -> Encoder:
     torch.manual_seed(0)
     config = EncoderConfig(k, "memory_mean" if k else "mean", "bidirectional", max_length=64, base=str(folder))
-    built = build_encoder(
-        resolve(folder), config, torch.float32, attention=attention, attention_dropout=dropout
-    )
+    built = build_encoder(resolve(folder), config, torch.float32, attention=attention, attention_dropout=dropout)
     built.backbone.make_trainable(LoRA(rank=4, dropout=0.0), keep_decoder=False)
     for name, parameter in built.named_parameters():
         if "lora_B" in name:
@@ -46,7 +44,9 @@ def gradients(model: Encoder, loss: Tensor) -> dict[str, Tensor]:
 
 def plain_loss(model: Encoder, batch: ContrastiveBatch) -> Tensor:
     q = batch.num_pairs
-    rows = [model.embed(batch.input_ids[i : i + 1], batch.attention_mask[i : i + 1])[0] for i in range(len(batch.input_ids))]
+    rows = [
+        model.embed(batch.input_ids[i : i + 1], batch.attention_mask[i : i + 1])[0] for i in range(len(batch.input_ids))
+    ]
     embeddings = torch.stack(rows)
     ids = batch.text_ids
     return InfoNCE()(
