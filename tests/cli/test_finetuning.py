@@ -75,9 +75,11 @@ def test_the_stages_chain(arguments: Arguments, triplets: Path, run_folder: Fold
     assert np.abs(ours - encoder.encode(["fox dog", "text"])).max() > 1e-3
 
 
-@pytest.mark.parametrize("micro_batch_size", ["null", "4"])
-def test_unsupervised_from_a_bare_model(lm_folder: Path, corpus: Path, workplace: Path, micro_batch_size: str) -> None:
-    more = ("--data.train", str(corpus), "--model.objective.micro_batch_size", micro_batch_size, "--run", "u")
+@pytest.mark.parametrize("micro_batch_size", [None, "4"])
+def test_unsupervised_from_a_bare_model(lm_folder: Path, corpus: Path, workplace: Path, micro_batch_size: str | None) -> None:
+    more = ["--data.train", str(corpus), "--run", "u"]
+    if micro_batch_size is not None:
+        more += ["--model.objective.micro_batch_size", micro_batch_size]
     main(finetune(lm_folder, *more, stage="unsupervised"))
     folder = workplace / "lightning_logs" / "finetune_unsupervised" / "u"
     encoder = Encoder.from_pretrained(folder / "encoder", dtype="float32")
