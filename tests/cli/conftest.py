@@ -41,7 +41,8 @@ def workplace(tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatc
     """An empty current folder; afterwards no run is left open and no name of one in the environment."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LLM2COMP_CACHE", str(shared_cache))
-    monkeypatch.setenv("WANDB_MODE", "offline")
+    # Otherwise all tests of this process would share the one that W&B starts, with the first one's folder.
+    monkeypatch.setenv("WANDB_MODE", "disabled")
     for name in ("LLM2COMP_DATA", "LLM2COMP_RUN", "WANDB_PROJECT"):
         monkeypatch.setenv(name, "")  # so that what a run sets is taken back
         monkeypatch.delenv(name)
@@ -88,6 +89,6 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[[list[str]], str]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """Of a process of its own: one thread, so that it computes what another computes, and W&B not shared with it."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB_SERVICE", "WANDB__"))}
-    return {**kept, "OMP_NUM_THREADS": "1"}
+    """Of a process of its own: one thread, so that it computes what another computes, and W&B as without an account."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    return {**kept, "OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}

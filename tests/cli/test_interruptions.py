@@ -77,6 +77,9 @@ def test_a_run_that_is_killed_and_resumed_is_the_run_that_was_not(
     assert [step for step, _ in seen["train/loss"]] == list(range(60))
     for name in ("train/loss", "train/lr", "val/loss", "val/context_recovered", "val/retrieval_mrr"):
         assert seen[name] == expected[name]
+    (record,) = (run_folder("straight") / "wandb").glob("offline-run-*/*.wandb")
+    assert b'"class_path":"llm2comp.objectives.Distillation"' in record.read_bytes().replace(b": ", b":")
+    assert len(list((run_folder("killed") / "wandb").glob("offline-run-*/*.wandb"))) == 2
     weights, others = (load_file(run_folder(run) / "encoder" / "model.safetensors") for run in ("straight", "killed"))
     assert weights.keys() == others.keys()
     assert all(torch.equal(weights[name], others[name]) for name in weights)

@@ -42,9 +42,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as stop:
         main([name, "--help"])
     assert not stop.value.code
-    assert "usage: llm2comp" in capsys.readouterr().out.replace("usage: pytest", "usage: llm2comp").replace(
-        "usage: __main__.py", "usage: llm2comp"
-    )
+    assert "usage: llm2comp" in capsys.readouterr().out
 
 
 def test_an_error_that_is_not_the_users_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch):

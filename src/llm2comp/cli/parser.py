@@ -19,6 +19,8 @@ class Parser(LightningArgumentParser):
     """Lightning's parser; what it cannot parse is a UserError, without the list of all options."""
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        if not self.exit_on_error:  # jsonargparse tries one reading of a value after the other
+            super().error(message, ex)
         if named := user_error_in(ex):
             raise named
         if no_class := _NO_CLASS.search(message):

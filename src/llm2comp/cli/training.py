@@ -136,6 +136,7 @@ def main(arguments: list[str]) -> None:
         seed_everything_default=0,
         auto_configure_optimizers=False,
         parser_class=Parser,
+        parser_kwargs={"prog": "llm2comp"},
         args=arguments,
     )
 

@@ -1,5 +1,7 @@
 """What a resumed run does with metrics that were logged after its checkpoint."""
 
+from typing import Any
+
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from llm2comp.reporting.csv_logger import CSVLogger
@@ -14,3 +16,7 @@ class ResumedMetrics(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
                 logger.drop_from(trainer.global_step)
+
+    def on_train_batch_start(self, trainer: Trainer, *_: Any) -> None:
+        # What Lightning logs by. Where Ctrl-C came between two batches, the checkpoint's count may be one off.
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step

@@ -50,7 +50,8 @@ def wandb_logger(run: RunFolder, config: Mapping[str, Any]) -> WandbLogger:
         group=run.experiment,
         name=run.run,
         id=re.sub(r"[^\w.-]", "-", f"{run.experiment}-{run.run}"),
-        save_dir=run.path,
+        # Its service may have been started in another folder, and would take a relative path from there.
+        save_dir=run.path.absolute(),
         mode=mode,
         config=scrub(config),
         # Online it prints where to look; offline there is nothing to see, and `sync_command` says what to do.
