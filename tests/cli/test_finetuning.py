@@ -76,7 +76,9 @@ def test_the_stages_chain(arguments: Arguments, triplets: Path, run_folder: Fold
 
 
 @pytest.mark.parametrize("micro_batch_size", [None, "4"])
-def test_unsupervised_from_a_bare_model(lm_folder: Path, corpus: Path, workplace: Path, micro_batch_size: str | None) -> None:
+def test_unsupervised_from_a_bare_model(
+    lm_folder: Path, corpus: Path, workplace: Path, micro_batch_size: str | None
+) -> None:
     more = ["--data.train", str(corpus), "--run", "u"]
     if micro_batch_size is not None:
         more += ["--model.objective.micro_batch_size", micro_batch_size]

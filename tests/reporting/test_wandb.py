@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import wandb
 
 from llm2comp.reporting.run_folder import RunFolder
 from llm2comp.reporting.wandb import sync_command, wandb_logger

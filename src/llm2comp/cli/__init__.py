@@ -43,4 +43,5 @@ Turn a decoder-only LLM into a text encoder by learning to compress.
 commands:
 {commands}
 
-'llm2comp COMMAND --help' lists a command's options. To start: llm2comp fit --config experiments/pretrain_compress.yaml"""
+'llm2comp COMMAND --help' lists a command's options. To start:
+  llm2comp fit --config experiments/pretrain_compress.yaml"""

@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 
+from llm2comp.data.datamodule import DataModule
 from llm2comp.evaluation.sts import spearman, sts_pairs
 from llm2comp.modules.encoder_training import EncoderTraining
 from llm2comp.prompts import prompts
@@ -16,9 +17,12 @@ from llm2comp.reporting.summary import print_summary
 from llm2comp.reporting.wandb import sync_command
 
 
-def finish(trainer: Trainer, module: LightningModule, run: RunFolder, config: dict[str, Any]) -> None:
+def finish(
+    trainer: Trainer, module: LightningModule, datamodule: LightningDataModule, run: RunFolder, config: dict[str, Any]
+) -> None:
     """Write `encoder/` and `curves.png` into the run folder and print the table of before and after."""
     assert isinstance(module, EncoderTraining)
+    assert isinstance(datamodule, DataModule)
     trainer.save_checkpoint(run.last_checkpoint)
     step = trainer.global_step
     if run.best_checkpoint.is_file():
@@ -28,7 +32,7 @@ def finish(trainer: Trainer, module: LightningModule, run: RunFolder, config: di
     if not trainer.is_global_zero:
         return
     module.encoder.config.stages.append(_stage(step, run, config))
-    module.encoder.config.prompts.update(prompts(trainer.datamodule.tasks))
+    module.encoder.config.prompts.update(prompts(datamodule.tasks))
     module.encoder.save_pretrained(run.encoder)
     if run.metrics.is_file():
         draw_curves(run)

@@ -111,7 +111,7 @@ class TrainingCLI(LightningCLI):
             raise
 
     def after_fit(self) -> None:
-        finish(self.trainer, self.model, self.run_folder, self.config.fit.as_dict())
+        finish(self.trainer, self.model, self.datamodule, self.run_folder, self.config.fit.as_dict())
 
     @rank_zero_only
     def _save_config(self) -> None:

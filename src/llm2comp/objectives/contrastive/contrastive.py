@@ -18,7 +18,6 @@ from llm2comp.objectives.contrastive.matryoshka import Matryoshka
 from llm2comp.objectives.contrastive.spread_out import spread_out
 from llm2comp.objectives.flops import pass_flops
 
-
 # Padded tokens of a group of texts that are embedded together: enough to keep the processor busy.
 GROUP_TOKENS = {"cpu": 1024, "cuda": 16_384}
 
