@@ -37,7 +37,14 @@ def test_every_metric_has_its_panel_with_a_unit(run: RunFolder, drawn: list):
     for step in range(0, 100, 10):
         file.write(step, {"train/loss": 2 - step / 100, "train/tokens_per_second": 300, "train/lr": 1e-4})
     for step in (0, 50):
-        held_out = ("loss", "retrieval_mrr", "sts_spearman", "memory_correlation", "effective_dimension")
+        held_out = (
+            "loss",
+            "retrieval_mrr",
+            "question_mrr",
+            "sts_spearman",
+            "memory_correlation",
+            "effective_dimension",
+        )
         file.write(step, {f"val/{name}": 0.5 for name in held_out} | {"val/context_recovered": step / 200})
     draw_curves(run)
     (figure,) = drawn
@@ -47,8 +54,8 @@ def test_every_metric_has_its_panel_with_a_unit(run: RunFolder, drawn: list):
     assert all(axes.get_xlabel() and axes.get_ylabel() and axes.lines for axes in figure.axes)
     # In percent, as the label says.
     assert panels["context recovered on held-out text"].lines[0].get_ydata().tolist() == [0, 25]
-    assert len({line.get_color() for line in panels["quality of the embeddings"].lines}) == 2
-    assert len({line.get_marker() for line in panels["quality of the embeddings"].lines}) == 2
+    assert len({line.get_color() for line in panels["quality of the embeddings"].lines}) == 3
+    assert len({line.get_marker() for line in panels["quality of the embeddings"].lines}) == 3
     assert imread(run.curves).shape[1] >= 1500
 
 

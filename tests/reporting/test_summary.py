@@ -34,7 +34,7 @@ def test_before_after_best_and_change(run: RunFolder):
     file.write(100, {"val/loss": 0.5, "val/context_recovered": 0.27, "val/memory_norm": 4.5})
     lines = printed(run)
     assert run.name in lines[0]
-    assert cells(lines, "loss (nats per token)") == ["↓", "0.951", "0.500", "0.400", "49", "-0.451"]
+    assert cells(lines, "loss (nats)") == ["↓", "0.951", "0.500", "0.400", "49", "-0.451"]
     assert cells(lines, "context recovered (%)") == ["↑", "-25.0", "27.0", "31.0", "49", "+52.0"]
     # Neither more nor less of it is better.
     assert cells(lines, "memory norm") == ["6.40", "4.50", "-", "-", "-1.90"]
@@ -46,8 +46,8 @@ def test_a_metric_that_is_missing_is_left_out_and_a_value_that_is_missing_marked
     file.write(0, {"val/loss": 1.0, "val/memory_correlation": float("nan")})
     file.write(100, {"val/retrieval_mrr": 0.5, "val/memory_correlation": float("nan"), "val/of_ones_own": 1e6})
     lines = printed(run)
-    assert cells(lines, "loss (nats per token)") == ["↓", "1.000", "-", "-", "-", "-"]
-    assert cells(lines, "retrieval MRR@10") == ["↑", "-", "0.500", "0.500", "100", "-"]
+    assert cells(lines, "loss (nats)") == ["↓", "1.000", "-", "-", "-", "-"]
+    assert cells(lines, "retrieval MRR@10 (%)") == ["↑", "-", "50.0", "50.0", "100", "-"]
     assert cells(lines, "of ones own") == ["-", "1.0e+06", "-", "-", "-"]
     assert not any("memory correlation" in line for line in lines)
 

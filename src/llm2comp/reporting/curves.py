@@ -14,7 +14,7 @@ from llm2comp.reporting.metrics_file import read_metrics
 from llm2comp.reporting.run_folder import RunFolder
 
 # Okabe and Ito's palette, which colour-blind people can tell apart; each metric has a marker of its own too.
-STYLES = (("#0072B2", "o"), ("#D55E00", "s"))
+STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"))
 RAW = "#B5B5B5"
 
 
@@ -28,10 +28,14 @@ class Panel:
 
 
 PANELS = (
-    Panel(("train/loss",), "training loss", "nats per token"),
-    Panel(("val/loss",), "held-out loss", "nats per token"),
+    Panel(("train/loss",), "training loss", "nats"),
+    Panel(("val/loss",), "held-out loss", "nats"),
     Panel(("val/context_recovered",), "context recovered on held-out text", "% of what the context gives"),
-    Panel(("val/retrieval_mrr", "val/sts_spearman"), "quality of the embeddings", "score (1 is best)"),
+    Panel(
+        ("val/retrieval_mrr", "val/question_mrr", "val/sts_spearman"),
+        "quality of the embeddings",
+        "score (100 is best)",
+    ),
     Panel(("val/memory_correlation",), "likeness of the memory states", "mean pairwise correlation"),
     Panel(("val/effective_dimension",), "spread of the embeddings", "effective dimension"),
     Panel(("train/tokens_per_second",), "training speed", "tokens per second"),
