@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,9 +62,12 @@ def test_an_offline_run_holds_the_config_and_nothing_private(
     assert capfd.readouterr() == ("planted output\n", "")
     (folder,) = (run.path / "wandb").glob("offline-run-*")
     assert sync_command(run) == f"wandb sync {folder}"
-    (record,) = folder.glob("*.wandb")
-    assert record.name == "run-pretrain_compress-first.wandb"
-    content = record.read_bytes()
+    record = folder / "run-pretrain_compress-first.wandb"
+    deadline = time.monotonic() + 30  # W&B's own process writes it, and `finish` does not wait for it
+    content = b""
+    while b"train/loss" not in content and time.monotonic() < deadline:
+        content = record.read_bytes() if record.is_file() else b""
+        time.sleep(0.1)
     for expected in (b"~/models/tiny", b"[removed]", b"train/loss", b"pretrain_compress", b"first"):
         assert expected in content
     for path in run.path.rglob("*"):

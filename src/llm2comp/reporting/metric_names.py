@@ -34,7 +34,7 @@ METRICS = {
     "val/context_recovered": Metric("context recovered", "%", better=1, scale=100, decimals=1),
     "val/retrieval_mrr": Metric("retrieval MRR@10", "%", better=1, scale=100, decimals=1),
     "val/question_mrr": Metric("question MRR@10", "%", better=1, scale=100, decimals=1),
-    "val/sts_spearman": Metric("STS-B dev Spearman", "%", better=1, decimals=1),
+    "val/sts_spearman": Metric("STS-B Spearman", "%", better=1, decimals=1),
     "val/accuracy": Metric("in-batch accuracy", "%", better=1, scale=100, decimals=1),
     "val/memory_correlation": Metric("memory correlation", better=-1),
     "val/effective_dimension": Metric("effective dimension", better=1, decimals=1),
