@@ -18,9 +18,12 @@ from llm2comp.data.datamodule import DataModule
 from llm2comp.data.pairs.pair_set import PairSet
 from llm2comp.data.settings import DataSettings
 from llm2comp.data.sources.hub import HubDataset
+from llm2comp.reporting.metric_names import METRICS
+from llm2comp.sweeps.sweep import Sweep
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENTS = sorted(path for path in (ROOT / "experiments").rglob("*.yaml") if "sweeps" not in path.parts)
+SWEEPS = sorted((ROOT / "experiments" / "sweeps").glob("*.yaml"))
 PAPER = ROOT / "experiments" / "paper" / "llama2-7b"
 MNTP_MODELS = ("sheared-llama-1.3b", "llama2-7b", "mistral-7b", "llama3-8b")
 
@@ -38,8 +41,8 @@ class ParsingOnly(TrainingCLI):
         pass
 
 
-def parse(arguments: list[str]) -> dict[str, Any]:
-    cli = ParsingOnly(
+def parsing(arguments: list[str]) -> ParsingOnly:
+    return ParsingOnly(
         LightningModule,
         DataModule,
         subclass_mode_model=True,
@@ -49,7 +52,10 @@ def parse(arguments: list[str]) -> dict[str, Any]:
         parser_class=Parser,
         args=arguments,
     )
-    return cli.config.fit.as_dict()
+
+
+def parse(arguments: list[str]) -> dict[str, Any]:
+    return parsing(arguments).config.fit.as_dict()
 
 
 def command(path: Path) -> list[str]:
@@ -171,6 +177,38 @@ def test_the_recipes_of_mntp_are_those_of_llm2vec(model: str):
     assert trainer["max_steps"] == 1000
     assert data["token_budget"] * trainer["accumulate_grad_batches"] == 32 * 512
     assert data["train"].endswith("wikitext-103-raw-v1/train")
+
+
+def test_there_is_a_sweep_for_every_question():
+    assert {path.stem for path in SWEEPS} == {
+        *("contrastive_steps", "direction", "kl", "learning_rate", "lora_rank", "memory_tokens", "objective"),
+        *("pooling", "pretraining_samples"),
+    }
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_run_of_a_sweep_parses_as_what_the_sweep_says(path: Path, lm_folder: Path):
+    sweep = Sweep.load(path)
+    assert sweep.name == path.stem
+    assert sweep.metric.name in METRICS
+    program, *arguments = sweep.arguments(sweep.settings[0])
+    assert program == "llm2comp"
+    parser = parsing(arguments).parser  # building it takes longer than all that it parses
+    configs = [parser.parse_args(sweep.arguments(setting)[1:]).fit.as_dict() for setting in sweep.settings]
+    for config, setting in zip(configs, sweep.settings, strict=True):
+        assert sweep.setting_of(config) == setting
+        assert config["experiment"] == f"ablation_{sweep.name}"
+    # What is checked only as the model and its data are made; they differ with all but the seed.
+    for config in configs[: len(configs) // len(sweep.parameters["seed_everything"])]:
+        DataSettings(**config["data"])
+        config["model"]["init_args"] |= {"encoder": str(lm_folder), "max_length": 136}
+        models = Parser()
+        models.add_lightning_class_args(LightningModule, "model", subclass_mode=True)
+        models.instantiate_classes(models.parse_object({"model": config["model"]}))
+
+
+def test_sweeps_start_with_the_seeds_so_that_each_setting_comes_early():
+    assert {next(iter(Sweep.load(path).parameters)) for path in SWEEPS} == {"seed_everything"}
 
 
 def test_an_option_that_is_not_there_is_refused(tmp_path: Path):
