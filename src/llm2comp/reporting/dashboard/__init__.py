@@ -1,0 +1,1 @@
+"""The dashboard of ablations: one HTML file that holds all it shows."""
