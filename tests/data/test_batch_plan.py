@@ -84,3 +84,16 @@ def test_one_part_is_sorted_by_length() -> None:
 
 def test_without_shuffling_the_batches_are_in_order() -> None:
     assert np.concatenate(plan(batch_size=7, shuffle=False).batches(0)).tolist() == EXAMPLES.tolist()
+
+
+@pytest.mark.parametrize("world_size", [2, 3, 5])
+def test_processes_share_the_batches_of_one_process(world_size: int) -> None:
+    examples = EXAMPLES[: 30 * 4 + 7]
+    alone = BatchPlan(examples, sizes, batch_size=30).batches(1)
+    each = [
+        BatchPlan(examples, sizes, batch_size=30 // world_size, rank=rank, world_size=world_size).batches(1)
+        for rank in range(world_size)
+    ]
+    steps = [np.concatenate(shares) for shares in zip(*each, strict=True)]
+    assert all(np.array_equal(step, batch) for step, batch in zip(steps, alone, strict=True))
+    assert {len(shares[-1]) for shares in each} <= {7 // world_size, 7 // world_size + 1}

@@ -1,11 +1,13 @@
 """Hub data sets: pinned, from the mirror where there is one, with a way out where there is no connection."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import datasets
 import pytest
 
 from llm2comp.data.sources.document import Document
+from llm2comp.data.sources.hub_shard import HubShard
 from llm2comp.data.sources.registry import open_source
 from llm2comp.errors import UserError
 
@@ -29,7 +31,39 @@ def test_rows_of_the_hub_are_grouped_into_articles(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     assert list(open_source(NAME).documents()) == [Document("A", ["one", "two"])]
-    assert asked == [(("Salesforce/wikitext", "wikitext-103-raw-v1"), {"split": "train", "revision": REVISION})]
+    options = {"split": "train", "revision": REVISION, "streaming": False}
+    assert asked == [(("Salesforce/wikitext", "wikitext-103-raw-v1"), options)]
+
+
+def test_shards_of_the_hub_are_read_apart_as_they_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def rows(shards: list[str]) -> Iterator[dict[str, str]]:
+        for shard in shards:
+            read.append(shard)
+            for i in range(3):
+                yield {"text": f"{shard}{i}", "other": "x"}
+
+    def load_dataset(*args: object, **kwargs: object) -> datasets.IterableDataset:
+        assert kwargs["streaming"]
+        return datasets.IterableDataset.from_generator(rows, gen_kwargs={"shards": ["a", "b"]})
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    first, second = open_source(NAME).parts()
+    assert [document.paragraphs for document in second.documents()] == [["b0"], ["b1"], ["b2"]]
+    assert read == ["b"]
+    assert [record.columns["text"] for record in first.records(())] == ["a0", "a1", "a2"]
+    assert next(iter(first.records(()))).where == f"{NAME}, shard 0 of 2, row 1"
+
+
+def test_a_shard_that_cannot_be_read_on_is_named_by_row() -> None:
+    def rows(shards: list[str]) -> Iterator[dict[str, str]]:
+        yield from ({"text": "fox"} for _ in range(1000))
+        raise ConnectionError("gone")
+
+    dataset = datasets.IterableDataset.from_generator(rows, gen_kwargs={"shards": ["a"]})
+    with pytest.raises(UserError, match="NAME, after row 1000: the hub cannot be read"):
+        list(HubShard("NAME", dataset).documents())
 
 
 @pytest.mark.parametrize("name", ["hub:Salesforce/wikitext", "hub:Salesforce/wikitext@main:raw/train"])

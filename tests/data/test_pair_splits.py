@@ -105,7 +105,7 @@ def test_a_data_set_of_one_pair_is_refused_by_name(tmp_path: Path) -> None:
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        pair_data(options.pop("train"), **options)
+        pair_data(options.pop("train"), **options).splits()
 
 
 @pytest.mark.parametrize(

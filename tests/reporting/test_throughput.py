@@ -1,6 +1,7 @@
 """Speed is of real tokens in training steps alone."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ class Sleeping(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def measure(folder: Path, **options: Any) -> dict[str, list[tuple[int, float]]]:
+def measure(folder: Path, train: Any = None, **options: Any) -> dict[str, list[tuple[int, float]]]:
     # Three real tokens of four.
     masks = torch.tensor([0, 1, 1, 1]).expand(8, 1, 4)
     loader: DataLoader = DataLoader(list(masks), batch_size=None, collate_fn=Batch)
@@ -68,7 +69,7 @@ def measure(folder: Path, **options: Any) -> dict[str, list[tuple[int, float]]]:
         num_sanity_val_steps=0,
         **options,
     )
-    trainer.fit(Sleeping(), loader, loader)
+    trainer.fit(Sleeping(), train or loader, loader)
     return read_metrics(folder / "metrics.csv")
 
 
@@ -105,6 +106,35 @@ def test_tokens_are_summed_over_processes(tmp_path: Path):
     # Utilisation is the mean: per process, half of the tokens that are made in all.
     assert mfu == pytest.approx(1e6 * speed / 2 / 1e9, rel=1e-4)
     assert 0.5 * 6 / STEP_SECONDS < speed <= 6 / STEP_SECONDS
+
+
+class Slow:
+    """A loader that training waits for, and that says for how long."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds, self.seconds_waited = seconds, 0.0
+
+    def __iter__(self) -> Iterator[Batch]:
+        for _ in range(12):
+            started = time.perf_counter()
+            time.sleep(self.seconds)
+            self.seconds_waited += time.perf_counter() - started
+            yield Batch(torch.ones(1, 4))
+
+
+@pytest.mark.parametrize("seconds", [0.0, STEP_SECONDS / 4, STEP_SECONDS])
+def test_the_wait_for_data_is_a_share_of_the_time(tmp_path: Path, seconds: float):
+    series = measure(tmp_path, Slow(seconds), max_steps=9, log_every_n_steps=3, limit_val_batches=0)
+    assert [step for step, _ in series["train/data_wait"]] == [2, 5, 8]
+    # The batch after the next is fetched before the first, so the first value has one wait more.
+    for _, share in series["train/data_wait"][1:]:
+        assert share == pytest.approx(seconds / (seconds + STEP_SECONDS), rel=0.25, abs=0.03)
+
+
+def test_a_loader_that_does_not_tell_is_not_asked(tmp_path: Path):
+    series = measure(tmp_path, max_steps=2, log_every_n_steps=1, limit_val_batches=0)
+    assert "train/tokens_per_second" in series
+    assert "train/data_wait" not in series
 
 
 @pytest.mark.parametrize(

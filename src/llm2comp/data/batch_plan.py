@@ -14,8 +14,9 @@ class BatchPlan:
     `token_budget`: examples of like lengths, as many as keep the padded batch (rows times the longest, summed over
     the parts that are padded apart) within the budget, batches in random order.
 
-    Process `rank` of `world_size` gets every `world_size`-th batch. Where the batches do not divide, the epoch's
-    first ones are repeated at its end, so that every process has the same number.
+    Process `rank` of `world_size` gets every `world_size`-th batch. Where batches of a token budget do not divide, the
+    epoch's first ones are repeated at its end, so that every process has the same number; of a batch size, the
+    processes share what is left evenly.
 
     Args:
         examples: [N] the examples to plan with.
@@ -51,6 +52,11 @@ class BatchPlan:
             self._planned, self._counts[epoch] = (epoch, mine), count
         return self._planned[1]
 
+    @property
+    def batches_at_once(self) -> int:
+        """How many batches a step takes of a batch size or token budget: of a batch size, each process has a share."""
+        return 1 if self.token_budget is None else self.world_size
+
     def count(self, epoch: int) -> int:
         """The batches of this process, the same for all processes."""
         if epoch not in self._counts:
@@ -61,13 +67,19 @@ class BatchPlan:
         random = np.random.default_rng([self.seed, epoch])
         examples = random.permutation(self.examples) if self.shuffle else self.examples
         if self.batch_size is not None:
-            return [examples[start : start + self.batch_size] for start in range(0, len(examples), self.batch_size)]
+            at_once = self.batch_size * self.world_size
+            steps = (examples[start : start + at_once] for start in range(0, len(examples), at_once))
+            return [share for step in steps for share in self._shares(step)]
         sizes = self.sizes(examples, epoch)
         batches: list[np.ndarray] = []
         for start in range(0, len(examples), _GROUPED_AT_ONCE):
             some = slice(start, start + _GROUPED_AT_ONCE)
             batches += self._cut(examples[some], sizes[some])
         return [batches[i] for i in random.permutation(len(batches))] if self.shuffle else batches
+
+    def _shares(self, examples: np.ndarray) -> list[np.ndarray]:
+        """What each process has of a step; of one with fewer examples than processes, some have the same."""
+        return np.array_split(np.resize(examples, max(len(examples), self.world_size)), self.world_size)
 
     def _cut(self, examples: np.ndarray, sizes: np.ndarray) -> list[np.ndarray]:
         assert self.token_budget is not None

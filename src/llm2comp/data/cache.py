@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from llm2comp.cache import cache_folder
 from llm2comp.data.corpus import Corpus
 from llm2comp.data.filters import FilterReport, Filters
+from llm2comp.data.sources.document import Source
 from llm2comp.data.sources.registry import open_source
 from llm2comp.data.tokenization import write_corpus
 from llm2comp.errors import UserError
@@ -29,7 +31,11 @@ def tokenized_corpus(name: str, tokenizer: PreTrainedTokenizerBase, filters: Fil
     the same corpus at once do not disturb each other: each writes a folder of its own, and the first to finish is
     kept. Raises UserError for a source that cannot be read or of which the filters leave nothing.
     """
-    source = open_source(name)
+    return corpus_of(open_source(name), name, tokenizer, filters)
+
+
+def corpus_of(source: Source, name: str, tokenizer: PreTrainedTokenizerBase, filters: Filters) -> Corpus:
+    """The corpus of an open source, called `name`; see `tokenized_corpus`."""
     key = {
         "code_version": CODE_VERSION,
         "source": {"name": name, **source.fingerprint()},
@@ -39,7 +45,7 @@ def tokenized_corpus(name: str, tokenizer: PreTrainedTokenizerBase, filters: Fil
 
     def write(folder: Path) -> dict[str, Any]:
         report = FilterReport(filters)
-        write_corpus(source, tokenizer, report, folder)
+        write_corpus(source.documents(), tokenizer, report, folder)
         if not report.paragraphs:
             raise UserError(
                 f"no text is left of {name}: of {report.paragraphs_read:,} paragraphs were dropped "
@@ -57,8 +63,17 @@ def cached(kind: str, key: dict[str, Any], write: Callable[[Path], dict[str, Any
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f"{digest}.", dir=folder.parent, ignore_cleanup_errors=True) as made:
-            _keep(Path(made), folder, {"key": key, "report": write(Path(made))})
+            _write(Path(made), key, write)
+            _keep(Path(made), folder)
     return folder
+
+
+@contextmanager
+def temporary(write: Callable[[Path], dict[str, Any]]) -> Iterator[Path]:
+    """A folder as `cached` makes it, which is gone after use."""
+    with tempfile.TemporaryDirectory(prefix="llm2comp.", ignore_cleanup_errors=True) as made:
+        _write(Path(made), {}, write)
+        yield Path(made)
 
 
 def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -72,8 +87,12 @@ def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
     return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
-def _keep(made: Path, folder: Path, report: dict[str, Any]) -> None:
+def _write(made: Path, key: dict[str, Any], write: Callable[[Path], dict[str, Any]]) -> None:
+    report = {"key": key, "report": write(made)}
     (made / "report.json").write_text(json.dumps(report, indent=1))
+
+
+def _keep(made: Path, folder: Path) -> None:
     made.chmod(0o755)  # temporary folders are private, a cache may be shared
     try:
         os.rename(made, folder)

@@ -1,8 +1,10 @@
 """The one LightningDataModule."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import lightning as L
+import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 
@@ -10,13 +12,17 @@ from llm2comp.data.batch_dataset import BatchDataset
 from llm2comp.data.batch_plan import BatchPlan
 from llm2comp.data.batches import ContrastiveBatch
 from llm2comp.data.guard import Guard
+from llm2comp.data.identity import check_identity, identity_of
 from llm2comp.data.pair_data import PairData
 from llm2comp.data.pairs.mixture_plan import Mixing
 from llm2comp.data.pairs.pair_set import PairSet
 from llm2comp.data.settings import DataSettings
 from llm2comp.data.splits import Splits, Subset
+from llm2comp.data.streaming.loader import StreamLoader
+from llm2comp.data.streaming.stream import Stream
+from llm2comp.data.streaming.streamed import StreamedSource
 from llm2comp.data.text_data import TextData
-from llm2comp.data.train_loader import Position, TrainLoader
+from llm2comp.data.train_loader import TrainLoader
 from llm2comp.data.validation_loader import ValidationLoader
 from llm2comp.errors import UserError
 
@@ -39,7 +45,7 @@ class DataModule(L.LightningDataModule):
         train: The source of the training text, or, for pairs, a list of data sets (see `PairSet`).
         validation: The source of the validation text, likewise; without it, a part of the training text is held out.
         validation_fraction: The share of documents to hold out where there is no `validation`; 0 for no validation.
-        batch_size: Examples a batch on each process. Give this or token_budget.
+        batch_size: Examples a batch over all processes, which share them evenly. Give this or token_budget.
         token_budget: Padded tokens a batch on each process; examples of like lengths are batched together.
         max_tokens: Longer paragraphs are left out (pairs: cut to it); never more than the model reads.
         max_query_tokens: Queries of pairs are cut to this instead.
@@ -50,6 +56,10 @@ class DataModule(L.LightningDataModule):
         mixing_temperature: Shares are sizes to the power of 1 / temperature: 1 as they are, more is evener.
         guard: Pairs with texts of an evaluation set under LLM2COMP_DATA: `drop` them, and say how many, `refuse` them
             with an error, or train on them (`off`).
+        streaming: Read and tokenise the training text while training goes on, in `num_workers` processes, instead of
+            all of it before the first step; for text that is too much for the disk or too much to wait for. Needs
+            trainer.max_steps.
+        buffer_size: How many paragraphs or pairs of a stream each process shuffles and batches together.
         num_workers: Processes that make batches ahead of time.
         seed: Order of the examples, where they are split, and which positives and negatives are drawn.
 
@@ -72,6 +82,8 @@ class DataModule(L.LightningDataModule):
         mixing: Mixing = "proportional",
         mixing_temperature: float = 2.0,
         guard: Guard = "drop",
+        streaming: bool = False,
+        buffer_size: int = 8192,
         num_workers: int = 0,
         seed: int = 0,
     ) -> None:
@@ -90,12 +102,14 @@ class DataModule(L.LightningDataModule):
             mixing=mixing,
             mixing_temperature=mixing_temperature,
             guard=guard,
+            streaming=streaming,
+            buffer_size=buffer_size,
             num_workers=num_workers,
             seed=seed,
         )
         self._splits: Splits | None = None
-        self._train_loader: TrainLoader | None = None
-        self._start = Position()
+        self._train_loader: TrainLoader | StreamLoader | None = None
+        self._start: dict[str, Any] = {}
 
     def prepare_data(self) -> None:
         self._data().splits()
@@ -103,8 +117,10 @@ class DataModule(L.LightningDataModule):
     def setup(self, stage: str) -> None:
         if self._trainer.overfit_batches:
             raise UserError("overfit_batches is not supported; train on a few examples with data.max_examples")
+        if self.settings.streaming and stage == TrainerFn.FITTING and self._trainer.max_steps == -1:
+            raise UserError("a stream has no end, so it has to be said when training ends: set trainer.max_steps")
         self._splits = self._data().splits()
-        self._train_loader, self._start = None, Position()
+        self._train_loader, self._start = None, {}
         if stage == TrainerFn.FITTING:
             rank_zero_info(self._splits.description)
             if self._trainer.is_global_zero:
@@ -118,17 +134,19 @@ class DataModule(L.LightningDataModule):
     def on_exception(self, exception: BaseException) -> None:
         self.teardown("fit")
 
-    def train_dataloader(self) -> TrainLoader:
-        trainer, subset = self._trainer, self._loaded.train
-        dataset, plan = self._batches(subset, training=True)
-        self._train_loader = TrainLoader(
-            dataset,
-            plan,
-            lambda: trainer.fit_loop.epoch_loop.batch_progress.total.processed,
-            start=self._start,
-            num_workers=self.settings.num_workers,
-            pin_memory=self._pin_memory,
-        )
+    def train_dataloader(self) -> TrainLoader | StreamLoader:
+        trainer, train = self._trainer, self._loaded.train
+        options: dict[str, Any] = {
+            "processed": lambda: trainer.fit_loop.epoch_loop.batch_progress.total.processed,
+            "num_workers": self.settings.num_workers,
+            "pin_memory": self._pin_memory,
+        }
+        if isinstance(train, StreamedSource):
+            self._train_loader = StreamLoader(self._stream(train), gather=self._gather, **options)
+        else:
+            self._train_loader = TrainLoader(*self._batches(train, training=True), **options)
+        if self._start:
+            self._train_loader.load_state_dict(self._start)
         return self._train_loader
 
     def val_dataloader(self) -> ValidationLoader | list[Any]:
@@ -145,9 +163,9 @@ class DataModule(L.LightningDataModule):
 
     @property
     def training_corpus(self) -> dict[str, Any]:
-        """What training reads, by content: the number of `examples`, and a `checksum` of which they are, in hex."""
-        subset = self._loaded.train
-        return {"examples": len(subset.examples), "checksum": f"{subset.checksum:016x}"}
+        """What training reads: the number of `examples`, and a `checksum` of which they are, in hex. Of a stream the
+        number is None, and the checksum is of the names and the sizes of its files."""
+        return self._loaded.train.content
 
     @property
     def tasks(self) -> list[str]:
@@ -155,7 +173,7 @@ class DataModule(L.LightningDataModule):
         sets = [] if isinstance(self.settings.train, str) else self.settings.train
         return list(dict.fromkeys(each.task for each in sets if each.task is not None))
 
-    def state_dict(self) -> dict[str, int]:
+    def state_dict(self) -> dict[str, Any]:
         """Where a resumed run goes on, and what that hangs on, in numbers.
 
         Lightning keeps the loader's own state too, but forgets it where a run counted in epochs resumes at the end of
@@ -165,26 +183,17 @@ class DataModule(L.LightningDataModule):
             return {}
         return {**self._train_loader.state_dict(), **self._identity()}
 
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the batch after the last one trained on.
 
         Raises UserError where the checkpoint was written with other data, for which its position means nothing.
         """
         if self._trainer.state.fn != TrainerFn.FITTING:
             return
-        changed = [
-            f"{name} was {state_dict.get(name)} and is {value}"
-            for name, value in self._identity().items()
-            if state_dict.get(name) != value
-        ]
-        if changed:
-            raise UserError(
-                f"the checkpoint was written with other data options ({'; '.join(changed)}); resume with the same "
-                "ones, or start a new run from the encoder of the old one"
-            )
-        self._start = Position(state_dict["epoch"], state_dict["batch"])
+        check_identity(state_dict, self._identity())
+        self._start = {name: value for name, value in state_dict.items() if name not in self._identity()}
         if self._train_loader is not None:  # a scheduler asked for the number of batches before the restore
-            self._train_loader.load_state_dict(self._start._asdict())
+            self._train_loader.load_state_dict(self._start)
 
     @property
     def _trainer(self) -> Any:
@@ -204,22 +213,39 @@ class DataModule(L.LightningDataModule):
     def _pin_memory(self) -> bool:
         return self._trainer.strategy.root_device.type == "cuda"
 
-    def _data(self) -> TextData | PairData:
+    def _data(self, settings: DataSettings | None = None) -> TextData | PairData:
         kind = PairData if self._model.objective.batch_type is ContrastiveBatch else TextData
-        return kind(self.settings, self._model)
+        return kind(settings or self.settings, self._model)
+
+    @property
+    def _process(self) -> tuple[int, int]:
+        """The number of this process, and how many there are."""
+        processes = self._trainer.distributed_sampler_kwargs or {"num_replicas": 1, "rank": 0}
+        return processes["rank"], processes["num_replicas"]
+
+    def _stream(self, source: StreamedSource) -> Stream:
+        rank, world_size = self._process
+        settings = self.settings.shared_by(world_size)
+        streamed = self._data(settings).stream(source)
+        return Stream(streamed, settings.items_a_buffer, seed=settings.seed, rank=rank, world_size=world_size)
+
+    def _gather(self, numbers: Sequence[int]) -> torch.Tensor:
+        """[processes, N] the numbers [N] of all processes."""
+        strategy = self._trainer.strategy
+        return strategy.all_gather(torch.tensor(numbers, device=strategy.root_device)).reshape(-1, len(numbers))
 
     def _batches(self, subset: Subset, training: bool) -> tuple[BatchDataset, BatchPlan]:
-        processes = self._trainer.distributed_sampler_kwargs or {"num_replicas": 1, "rank": 0}
-        return self._data().batches(subset, training, processes["rank"], processes["num_replicas"])
+        rank, world_size = self._process
+        if not training:  # each batch is measured whole, in one process
+            return self._data().batches(subset, training, rank, world_size)
+        if len(subset.examples) < world_size:
+            raise UserError(
+                f"there are {world_size} processes and {len(subset.examples)} training examples: use at most as many "
+                "processes as examples (trainer.devices, trainer.num_nodes), or more data"
+            )
+        return self._data(self.settings.shared_by(world_size)).batches(subset, training, rank, world_size)
 
     def _identity(self) -> dict[str, int]:
         """What the order of the batches hangs on."""
-        subset = self._loaded.train
-        return {
-            "seed": self.settings.seed,
-            "batch_size": self.settings.batch_size or 0,
-            "token_budget": self.settings.token_budget or 0,
-            "examples": len(subset.examples),
-            "checksum": subset.checksum,
-            **self._data().identity(self._trainer.world_size),
-        }
+        train = {**self._loaded.train.identity(), **self._data().identity()}
+        return identity_of(self.settings, train, self._process[1])

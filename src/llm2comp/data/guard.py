@@ -1,5 +1,6 @@
 """Keeps texts of evaluation sets out of training."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -65,6 +66,21 @@ class EvaluationGuard:
         if self.mode == "refuse" and found.any():
             raise UserError(f"{source} has {result.describe()}; set guard to drop to leave them out")
         return result
+
+    def read(self) -> None:
+        """Read the sets now, so that worker processes need not."""
+        if self.sets:
+            _ = self._known
+
+    def is_evaluated(self, texts: Iterable[str], source: str) -> bool:
+        """Whether one of the texts of a pair is in a set. With `refuse`, raises UserError where one is."""
+        if not self.sets:
+            return False
+        labels = {label for text in texts for label in self._known.find(text)}
+        if labels and self.mode == "refuse":
+            names = ", ".join(sorted(self.sets[label].name for label in labels))
+            raise UserError(f"{source} has a pair with a text of {names}; set guard to drop to leave such pairs out")
+        return bool(labels)
 
     def _overlap(self, texts: TokenStore) -> tuple[np.ndarray, np.ndarray]:
         """Which text stands in which set, one entry for each such pair."""

@@ -54,10 +54,15 @@ def held_out_texts(source: str, fraction: float, count: int, min_words: int) -> 
         if len(paragraph.split()) >= min_words
     }
     texts = list(paragraphs)
-    draws = uniform(np.array([hash_text(text) for text in texts], np.uint64), _SALT)
-    return [texts[i] for i in np.argsort(draws, kind="stable")[:count]]
+    numbers = draws(np.array([hash_text(text) for text in texts], np.uint64))
+    return [texts[i] for i in np.argsort(numbers, kind="stable")[:count]]
+
+
+def draws(document_hashes: np.ndarray) -> np.ndarray:
+    """[N] in [0, 1): a document is held out where its number is under the fraction."""
+    return uniform(document_hashes, _SALT)
 
 
 def _drawn(document_hashes: np.ndarray, fraction: float) -> np.ndarray:
-    draws = uniform(document_hashes, _SALT)
-    return (draws < fraction) | (draws == draws.min())
+    numbers = draws(document_hashes)
+    return (numbers < fraction) | (numbers == numbers.min())

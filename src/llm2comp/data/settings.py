@@ -1,6 +1,6 @@
 """What a user may ask of the data, checked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from llm2comp.data.guard import Guard
@@ -26,6 +26,8 @@ class DataSettings:
     mixing: Mixing
     mixing_temperature: float
     guard: Guard
+    streaming: bool
+    buffer_size: int
     num_workers: int
     seed: int
 
@@ -42,6 +44,7 @@ class DataSettings:
             "max_query_tokens",
             "max_document_tokens",
             "max_examples",
+            "buffer_size",
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -57,6 +60,38 @@ class DataSettings:
         if not self.mixing_temperature > 0:
             raise UserError(f"mixing_temperature must be above 0, not {self.mixing_temperature}")
         self._check_sets()
+        if self.streaming:
+            self._check_stream()
+
+    def shared_by(self, processes: int) -> "DataSettings":
+        """The settings of each process. Raises UserError for a batch size that cannot be shared evenly."""
+        if self.batch_size is None or processes == 1:
+            return self
+        if self.batch_size % processes:
+            below, above = (self.batch_size // processes + more for more in (0, 1))
+            sizes = " or ".join(str(size * processes) for size in (below, above) if size)
+            raise UserError(
+                f"batch_size {self.batch_size} cannot be shared evenly by {processes} processes: set it to {sizes}, or "
+                "use another number of processes (trainer.devices, trainer.num_nodes)"
+            )
+        return replace(self, batch_size=self.batch_size // processes)
+
+    @property
+    def items_a_buffer(self) -> int:
+        """`buffer_size`, or less, so that batches of `batch_size` leave nothing over."""
+        return self.buffer_size - self.buffer_size % (self.batch_size or 1)
+
+    def _check_stream(self) -> None:
+        if not isinstance(self.train, str) and len(self.train) > 1:
+            raise UserError(
+                f"a stream has one source, and train names {len(self.train)}; without streaming, data sets are mixed "
+                "from files on the disk, which need not fit into memory"
+            )
+        sets = [] if isinstance(self.train, str) else self.train
+        if self.max_examples is not None or any(one.max_examples is not None for one in sets):
+            raise UserError("max_examples is a sample of all the text, which a stream does not know: drop one of them")
+        if self.batch_size is not None and self.buffer_size < self.batch_size:
+            raise UserError(f"buffer_size {self.buffer_size} is less than a batch of batch_size {self.batch_size}")
 
     def _check_sets(self) -> None:
         if isinstance(self.train, str):

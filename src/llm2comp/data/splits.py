@@ -1,6 +1,7 @@
 """The training text and the held-out text."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -12,6 +13,7 @@ from llm2comp.data.filters import Filters
 from llm2comp.data.held_out import held_out_documents, sample
 from llm2comp.data.pairs.mixture import PairMixture
 from llm2comp.data.settings import DataSettings
+from llm2comp.data.streaming.streamed import StreamedSource
 from llm2comp.errors import UserError
 
 
@@ -27,6 +29,15 @@ class Subset:
         """A number that hangs on which examples these are."""
         return int(np.bitwise_xor.reduce(self.corpus.text_hashes[self.examples]) >> np.uint64(1))
 
+    def identity(self) -> dict[str, int]:
+        """What a position among the batches hangs on."""
+        return {"examples": len(self.examples), "checksum": self.checksum}
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The number of `examples` and a `checksum` of which they are, in hex."""
+        return {"examples": len(self.examples), "checksum": f"{self.checksum:016x}"}
+
     def describe(self) -> str:
         """How much text it is."""
         if isinstance(self.corpus, PairMixture):
@@ -40,12 +51,12 @@ class Subset:
 
 @dataclass(frozen=True)
 class Splits:
-    """Text to train on and, unless none is asked for, text held out from it.
+    """Text to train on, which may yet have to be read, and, unless none is asked for, text held out from it.
 
     `description` is what was read, dropped and held out; `notices` what the guard did.
     """
 
-    train: Subset
+    train: Subset | StreamedSource
     validation: Subset | None
     description: str
     notices: list[str] = field(default_factory=list)
@@ -56,17 +67,16 @@ def make_splits(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, filt
 
     No training paragraph stands in the validation source. Raises UserError where nothing is left to train on.
     """
-    if not isinstance(settings.train, str) or not isinstance(settings.validation, str | None):
-        raise UserError("this objective reads one source of text; only contrastive training takes a list of data sets")
-    refuse_evaluation_only(settings.train)
-    corpus = tokenized_corpus(settings.train, tokenizer, filters)
+    name = one_source(settings)
+    refuse_evaluation_only(name)
+    corpus = tokenized_corpus(name, tokenizer, filters)
     validation: Subset | None
-    if settings.validation is not None:
+    if isinstance(settings.validation, str):
         held_out = tokenized_corpus(settings.validation, tokenizer, filters)
         validation = Subset(held_out, np.arange(len(held_out)))
         mask = np.isin(corpus.text_hashes, held_out.text_hashes)
         if mask.all():
-            raise UserError(f"every paragraph of {settings.train} also stands in {settings.validation}")
+            raise UserError(f"every paragraph of {name} also stands in {settings.validation}")
     else:
         mask = held_out_documents(corpus, settings.validation_fraction)
         validation = Subset(corpus, np.flatnonzero(mask)) if mask.any() else None
@@ -77,8 +87,15 @@ def make_splits(settings: DataSettings, tokenizer: PreTrainedTokenizerBase, filt
     report = corpus.report
     source = f" from {settings.validation}" if settings.validation else ""
     description = (
-        f"{settings.train}: {report.paragraphs:,} of {report.paragraphs_read:,} paragraphs kept "
+        f"{name}: {report.paragraphs:,} of {report.paragraphs_read:,} paragraphs kept "
         f"(dropped: {report.drops()}); training: {train.describe()}; "
         f"validation{source}: {validation.describe() if validation is not None else 'none'}"
     )
     return Splits(train, validation, description)
+
+
+def one_source(settings: DataSettings) -> str:
+    """The source that is trained on. Raises UserError where a list of data sets is given."""
+    if not isinstance(settings.train, str) or not isinstance(settings.validation, str | None):
+        raise UserError("this objective reads one source of text; only contrastive training takes a list of data sets")
+    return settings.train

@@ -1,5 +1,6 @@
 """The training batches, one epoch after another, from any position on."""
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ from llm2comp.data.batch_plan import BatchPlan
 
 
 class Position(NamedTuple):
-    """The next batch: that of number `batch`, over all processes, of the epoch."""
+    """The next batch: that of number `batch` of the epoch, over all processes where each has batches of its own."""
 
     epoch: int = 0
     batch: int = 0
@@ -34,15 +35,15 @@ class TrainLoader:
         plan: BatchPlan,
         processed: Callable[[], int],
         *,
-        start: Position,
         num_workers: int,
         pin_memory: bool,
     ) -> None:
-        self._start = start
+        self._start = Position()
         self._dataset, self._plan, self._processed = dataset, plan, processed
         self._num_workers, self._pin_memory = num_workers, pin_memory
         self._stream: Iterator[Any] | None = None
         self._processed_before = 0
+        self.seconds_waited = 0.0
 
     def __len__(self) -> int:
         return self._plan.count(0)
@@ -50,10 +51,13 @@ class TrainLoader:
     def __iter__(self) -> Iterator[Any]:
         # Nothing starts before the first batch is asked for: Lightning may call iter() before it restores a checkpoint.
         for _ in range(len(self)):
+            started = time.perf_counter()
             if self._stream is None:
                 self._processed_before = self._processed()
                 self._stream = iter(self._dataset.loader(self._indices(), self._num_workers, self._pin_memory))
-            yield next(self._stream)
+            batch = next(self._stream)
+            self.seconds_waited += time.perf_counter() - started
+            yield batch
 
     def state_dict(self) -> dict[str, int]:
         """Where a resumed run goes on; the same on every process."""
@@ -75,10 +79,10 @@ class TrainLoader:
         while batch >= self._plan.count(epoch):
             batch -= self._plan.count(epoch)
             epoch += 1
-        return Position(epoch, batch * self._plan.world_size)
+        return Position(epoch, batch * self._plan.batches_at_once)
 
     def _local_start(self) -> tuple[int, int]:
-        return self._start.epoch, self._start.batch // self._plan.world_size
+        return self._start.epoch, self._start.batch // self._plan.batches_at_once
 
     def _indices(self) -> Iterator[BatchIndex]:
         epoch, first = self._local_start()

@@ -1,7 +1,7 @@
 """How fast training is, in tokens and against what the machine can do."""
 
 import time
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -19,12 +19,22 @@ class Measured(Protocol):
         """Floating-point operations of a training step on the batch, forward and backward."""
 
 
+@runtime_checkable
+class Waited(Protocol):
+    """What a loader of training batches tells."""
+
+    seconds_waited: float  # in which training stood still for the next batch
+
+
 class Throughput(Callback):
     """Logs `train/tokens_per_second` and `train/mfu` of a `Measured` module, over the steps since the last logging.
 
     Tokens are real ones, `batch.num_tokens`, summed over all processes. The model FLOPs utilisation is the module's
     `flops` per second as a share of the machine's `matmul_peak`, which is measured as the fit starts. Only training
     steps are timed: neither waiting for data, validation nor saving.
+
+    Where the loader is `Waited`, logs `train/data_wait` too: the time waited for data as a share of that and the time
+    of the steps, on the process where it is largest. The first value has the start of the worker processes in it.
     """
 
     def __init__(self) -> None:
@@ -32,6 +42,7 @@ class Throughput(Callback):
         self._log_every = 0
         self._logged_at = 0
         self._started = 0.0
+        self._waited_before = 0.0
         self._reset()
 
     def _reset(self) -> None:
@@ -43,6 +54,7 @@ class Throughput(Callback):
         self._log_every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         self._logged_at = trainer.global_step
         self._reset()
+        self._waited_before = 0.0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         _wait_for(pl_module.device)
@@ -68,6 +80,11 @@ class Throughput(Callback):
         tokens_per_second = over_processes(self._tokens / self._seconds, "sum")
         pl_module.log("train/tokens_per_second", tokens_per_second, prog_bar=True)
         pl_module.log("train/mfu", over_processes(self._flops / self._seconds / self._peak, "mean"))
+        loader = trainer.train_dataloader
+        if isinstance(loader, Waited):
+            waited = loader.seconds_waited - self._waited_before
+            pl_module.log("train/data_wait", over_processes(waited / (waited + self._seconds), "max"))
+            self._waited_before = loader.seconds_waited
 
 
 def _compute_dtype(precision: str, module: Measured) -> torch.dtype:

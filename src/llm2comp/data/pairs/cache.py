@@ -12,6 +12,7 @@ from llm2comp.data.pairs.pair_set import PairSet
 from llm2comp.data.pairs.report import PairReport
 from llm2comp.data.pairs.source import PairSource
 from llm2comp.data.pairs.writing import TokenLimits, write_pairs
+from llm2comp.data.streaming.held_out import HeldOutPairs
 from llm2comp.errors import UserError
 
 # Raise it when reading, cleaning or tokenising changes what comes out.
@@ -25,7 +26,13 @@ def pair_corpus(
 
     Raises UserError for a source that cannot be read or holds no pair.
     """
-    source = PairSource(pair_set.source, min_characters, pair_set.min_score)
+    return pair_corpus_of(PairSource(pair_set.source, min_characters, pair_set.min_score), pair_set, tokenizer, limits)
+
+
+def pair_corpus_of(
+    source: PairSource | HeldOutPairs, pair_set: PairSet, tokenizer: PreTrainedTokenizerBase, limits: TokenLimits
+) -> PairCorpus:
+    """The pairs of an open source; see `pair_corpus`."""
     asked = pair_set.instruction
     key = {
         "code_version": CODE_VERSION,

@@ -10,23 +10,25 @@ from llm2comp.data.pairs.layouts import COLUMNS, LABELLED_LAYOUTS, LAYOUTS, Layo
 from llm2comp.data.pairs.pair import Pair
 from llm2comp.data.pairs.report import PairReport
 from llm2comp.data.sources import rows
+from llm2comp.data.sources.document import Source
 from llm2comp.data.sources.files import Files
 from llm2comp.data.sources.hub import HubDataset
+from llm2comp.data.sources.hub_shard import HubShard
 from llm2comp.data.sources.registry import open_source
 from llm2comp.errors import UserError
 
 
 class PairSource:
-    """The pairs of a source by name (see `open_source`).
+    """The pairs of a source by name (see `open_source`), or of `source`, a part of it.
 
     A source of plain text gives each paragraph of at least `min_characters` as a pair with itself, so that dropout
     makes the two views of SimCSE (Gao et al. 2021, arXiv 2104.08821); it is held out by the document. Whether a file
     holds pairs or text is seen from its first row.
     """
 
-    def __init__(self, name: str, min_characters: int, min_score: float | None) -> None:
+    def __init__(self, name: str, min_characters: int, min_score: float | None, source: Source | None = None) -> None:
         self.name = name
-        self.source = open_source(name)
+        self.source = source or open_source(name)
         self.min_characters, self.min_score = min_characters, min_score
 
     def fingerprint(self) -> dict[str, Any]:
@@ -50,7 +52,7 @@ class PairSource:
             yield cleaned
 
     def _read(self, report: PairReport) -> Iterator[Pair]:
-        if not isinstance(self.source, Files | HubDataset) or _is_text(self.source):
+        if not isinstance(self.source, Files | HubDataset | HubShard) or _is_text(self.source):
             return self._texts(report)
         return self._rows(self.source, report)
 
@@ -63,7 +65,7 @@ class PairSource:
                 else:
                     yield Pair(paragraph, [paragraph], [], document.id)
 
-    def _rows(self, source: Files | HubDataset, report: PairReport) -> Iterator[Pair]:
+    def _rows(self, source: Files | HubDataset | HubShard, report: PairReport) -> Iterator[Pair]:
         labelled = LabelledPairs(self.min_score)
         for where, columns in source.records(COLUMNS):
             report.rows_read += 1
@@ -77,7 +79,7 @@ class PairSource:
         yield from labelled.pairs()
 
 
-def _is_text(source: Files | HubDataset) -> bool:
+def _is_text(source: Files | HubDataset | HubShard) -> bool:
     first = next(islice(source.records({*COLUMNS, *rows.COLUMNS}), 1), None)
     if first is None:
         raise UserError(f"there is not one row in {source.fingerprint()}")

@@ -22,10 +22,10 @@ def make_pair_splits(settings: DataSettings, tokenizer: PreTrainedTokenizerBase,
     No query is on both sides, not even of different data sets, and no training pair has a text of an evaluation set
     unless the guard is off. Raises UserError where a data set has fewer than `MIN_PAIRS` pairs left to train on.
     """
-    sets = _sets(settings.train, settings.max_examples)
+    sets = sets_of(settings.train, settings.max_examples)
     for one in sets:
         refuse_evaluation_only(one.source)
-    mixture = _read(sets, tokenizer, limits, settings.min_characters)
+    mixture = read_sets(sets, tokenizer, limits, settings.min_characters)
     guard = EvaluationGuard(settings.guard)
     notices, usable = guard.notices(), []
     for one, corpus in zip(sets, mixture.corpora, strict=True):
@@ -34,11 +34,11 @@ def make_pair_splits(settings: DataSettings, tokenizer: PreTrainedTokenizerBase,
         if found.pairs.any():
             notices.append(f"{one.source}: left out {found.describe()}")
     if settings.validation is not None:
-        held_out = _read(_sets(settings.validation, None), tokenizer, limits, settings.min_characters)
-        validation = _validation(held_out, [np.ones(len(corpus), bool) for corpus in held_out.corpora])
+        held_out = read_sets(sets_of(settings.validation, None), tokenizer, limits, settings.min_characters)
+        validation = validation_pairs(held_out, [np.ones(len(corpus), bool) for corpus in held_out.corpora])
     else:
         masks = [held_out_documents(corpus, settings.validation_fraction) for corpus in mixture.corpora]
-        validation = _validation(mixture, [mask & use for mask, use in zip(masks, usable, strict=True)])
+        validation = validation_pairs(mixture, [mask & use for mask, use in zip(masks, usable, strict=True)])
         usable = [use & ~mask for use, mask in zip(usable, masks, strict=True)]
     if validation is not None:
         corpus_of = validation.corpus
@@ -52,17 +52,18 @@ def make_pair_splits(settings: DataSettings, tokenizer: PreTrainedTokenizerBase,
     return Splits(train, validation, _describe(mixture, examples, settings, validation), notices)
 
 
-def _sets(named: str | list[PairSet], max_examples: int | None) -> list[PairSet]:
+def sets_of(named: str | list[PairSet], max_examples: int | None) -> list[PairSet]:
+    """The data sets that a setting names."""
     return [PairSet(named, max_examples=max_examples)] if isinstance(named, str) else named
 
 
-def _read(
+def read_sets(
     sets: list[PairSet], tokenizer: PreTrainedTokenizerBase, limits: TokenLimits, min_characters: int
 ) -> PairMixture:
     return PairMixture(sets, [pair_corpus(one, tokenizer, limits, min_characters) for one in sets])
 
 
-def _validation(mixture: PairMixture, masks: list[np.ndarray]) -> Subset | None:
+def validation_pairs(mixture: PairMixture, masks: list[np.ndarray]) -> Subset | None:
     """The pairs of the masks; a data set of which fewer than two are held out is left out."""
     parts = [mixture.examples(number, mask) for number, mask in enumerate(masks) if mask.sum() >= MIN_PAIRS]
     return Subset(mixture, np.concatenate(parts)) if parts else None

@@ -37,6 +37,7 @@ def write_pairs(
     limits: TokenLimits,
     report: PairReport,
     folder: Path,
+    show_progress: bool = True,
 ) -> None:
     """Write what `PairCorpus` reads, but for `report.json`; `instruction` replaces what the pairs themselves say.
 
@@ -48,7 +49,8 @@ def write_pairs(
     hashes = {name: array("Q") for name in ("text_hashes", "query_hashes", "document_hashes")}
     with (folder / "texts" / "texts.bin").open("wb") as file:
         texts = _Texts(file)
-        for pair in tqdm(pairs, "reading", unit=" pairs", delay=_QUIET_SECONDS, leave=False):
+        quiet = not show_progress
+        for pair in tqdm(pairs, "reading", unit=" pairs", delay=_QUIET_SECONDS, leave=False, disable=quiet):
             asked = instruction or pair.instruction
             before, on_documents = (asked.query, asked.document) if asked else ("", "")
             arrays["queries"].append(texts.add(pair.query, before, limits.query))
@@ -59,7 +61,7 @@ def write_pairs(
             hashes["query_hashes"].append(hash_text(pair.query))
             hashes["document_hashes"].append(hash_text(pair.group))
     report.texts = len(texts.hashes)
-    texts.write_tokens(tokenizer, report, folder / "texts")
+    texts.write_tokens(tokenizer, report, folder / "texts", quiet)
     for name, numbers in {**arrays, **offsets, **hashes}.items():
         np.save(folder / f"{name}.npy", np.array(numbers, np.uint64 if name in hashes else np.int64))
 
@@ -86,7 +88,7 @@ class _Texts:
             self.hashes.append(text_hash)
         return self._index[key]
 
-    def write_tokens(self, tokenizer: PreTrainedTokenizerBase, report: PairReport, folder: Path) -> None:
+    def write_tokens(self, tokenizer: PreTrainedTokenizerBase, report: PairReport, folder: Path, quiet: bool) -> None:
         """Tokens of prompt and text as one string, as the encoder reads them later."""
         prompts = list(self._prompts)
         before = np.array([prompt_tokens(tokenizer, prompt) for prompt in prompts], np.int32)
@@ -100,7 +102,7 @@ class _Texts:
                 )
         offsets = array("q", [0])
         with (folder / "tokens.bin").open("wb") as file:
-            for index, input_ids in enumerate(self._tokenize(tokenizer, prompts, folder)):
+            for index, input_ids in enumerate(self._tokenize(tokenizer, prompts, folder, quiet)):
                 limit = self._limit_of[index]
                 report.texts_cut += len(input_ids) > limit
                 file.write(np.array(input_ids[:limit], TOKEN).tobytes())
@@ -111,12 +113,16 @@ class _Texts:
         np.save(folder / "token_offsets.npy", np.array(offsets, np.int64))
         np.save(folder / "prompt_tokens.npy", before[prompt_of])
 
-    def _tokenize(self, tokenizer: PreTrainedTokenizerBase, prompts: list[str], folder: Path) -> Iterator[list[int]]:
+    def _tokenize(
+        self, tokenizer: PreTrainedTokenizerBase, prompts: list[str], folder: Path, quiet: bool
+    ) -> Iterator[list[int]]:
         # `verbose=False`: a text over the model's length is cut here, so the tokenizer need not warn of it.
         total = len(self.hashes)
         with (
             (folder / "texts.bin").open("rb") as file,
-            tqdm(total=total, desc="tokenising", unit=" texts", delay=_QUIET_SECONDS, leave=False) as progress,
+            tqdm(
+                total=total, desc="tokenising", unit=" texts", delay=_QUIET_SECONDS, leave=False, disable=quiet
+            ) as progress,
         ):
             for start in range(0, total, _TEXTS_AT_ONCE):
                 some = range(start, min(start + _TEXTS_AT_ONCE, total))

@@ -1,6 +1,6 @@
 """The unit of text that is never cut in two by a train/validation split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,3 +22,7 @@ class Source(Protocol):
         ...
 
     def documents(self) -> Iterator[Document]: ...
+
+    def parts(self) -> Sequence["Source"]:
+        """The source in pieces, such as its files, each of which is read without the others; always in one order."""
+        ...

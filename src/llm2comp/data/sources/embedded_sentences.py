@@ -19,6 +19,9 @@ class EmbeddedSentences:
     def fingerprint(self) -> dict[str, Any]:
         return {**self.articles.fingerprint(), "words": [MIN_WORDS, MAX_WORDS]}
 
+    def parts(self) -> list["EmbeddedSentences"]:
+        return [self]
+
     def documents(self) -> Iterator[Document]:
         for article in self.articles.documents():
             sentences = [sentence for paragraph in article.paragraphs for sentence in split_sentences(paragraph)]

@@ -46,6 +46,9 @@ class Files:
         for path in self.paths:
             yield from group_rows(read_rows(path))
 
+    def parts(self) -> list["Files"]:
+        return [Files([path]) for path in self.paths]
+
     def records(self, columns: Collection[str]) -> Iterator[Record]:
         """The rows with at least those of the columns that they have."""
         for path in self.paths:

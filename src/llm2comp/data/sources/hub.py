@@ -1,13 +1,14 @@
 """Data sets of the Hugging Face hub at a pinned revision, or their copies in a local mirror."""
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from llm2comp.data.mirror import MIRROR, data_folder, split_files
-from llm2comp.data.sources.document import Document
+from llm2comp.data.sources.document import Document, Source
 from llm2comp.data.sources.files import Files
+from llm2comp.data.sources.hub_shard import HubShard
 from llm2comp.data.sources.readers import ENDINGS, Record
 from llm2comp.data.sources.rows import group_rows, row
 from llm2comp.errors import UserError
@@ -60,6 +61,14 @@ class HubDataset:
         for number, record in enumerate(self._load(), start=1):
             yield Record(f"{self.name}, row {number}", record)
 
+    def parts(self) -> Sequence[Source]:
+        """The data set's shards, which are read over the network as they are wanted."""
+        if self.mirror is not None:
+            return self.mirror.parts()
+        dataset = self._load(streaming=True)
+        count = dataset.num_shards
+        return [HubShard(f"{self.name}, shard {i} of {count}", dataset.shard(count, i)) for i in range(count)]
+
     def _mirrored(self, data: Path) -> Files:
         folders = [data / MIRROR / self.repository, data / self.repository]
         folder = next((folder for folder in folders if folder.is_dir()), None)
@@ -72,11 +81,13 @@ class HubDataset:
             return Files(paths)
         raise UserError(f"{folder} holds no file {self.split}.* or {self.split}-* that ends in {', '.join(ENDINGS)}")
 
-    def _load(self) -> Any:
+    def _load(self, streaming: bool = False) -> Any:
         import datasets
 
         try:
-            return datasets.load_dataset(self.repository, self.config, split=self.split, revision=self.revision)
+            return datasets.load_dataset(
+                self.repository, self.config, split=self.split, revision=self.revision, streaming=streaming
+            )
         except (OSError, datasets.exceptions.DatasetsError) as error:
             raise UserError(
                 f"{self.name} cannot be had from the hub ({_first_line(error)}). Without a connection, use a local "

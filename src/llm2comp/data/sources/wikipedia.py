@@ -28,6 +28,9 @@ class EmbeddedWikipedia:
     def fingerprint(self) -> dict[str, Any]:
         return {"gensim": version("gensim")}
 
+    def parts(self) -> list["EmbeddedWikipedia"]:
+        return [self]
+
     def documents(self) -> Iterator[Document]:
         # gensim takes over a second to import, so it waits until its text is wanted.
         from gensim.corpora.wikicorpus import IGNORED_NAMESPACES, extract_pages, filter_wiki
