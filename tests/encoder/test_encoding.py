@@ -164,6 +164,27 @@ def test_batches_keep_to_the_token_budget_and_start_with_the_longest(encoder: En
     assert lengths == sorted(lengths, reverse=True)
 
 
+def test_a_batch_ends_where_padding_would_cost_more_than_another_pass(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+):
+    texts = ["x" * length for length in (30, 6, 29, 20, 24, 5, 6, 24)]
+    expected = one_by_one(encoder, texts)
+    monkeypatch.setitem(encoding.PASS_TOKENS, "cpu", 10)
+    masks = []
+    embed = encoder.embed
+
+    def spy(ids, mask, pooling_mask):
+        masks.append(mask)
+        return embed(ids, mask, pooling_mask)
+
+    monkeypatch.setattr(encoder, "embed", spy)
+    found = encoder.encode(texts)
+    padding = [int((1 - mask).sum()) for mask in masks]
+    assert [len(mask) for mask in masks] == [3, 2, 3]  # 30, 29 and 24; 24 and 20; 6, 6 and 5
+    assert padding == [7, 4, 1]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
 def test_texts_tokenised_in_parts_keep_their_order(encoder: Encoder, monkeypatch: pytest.MonkeyPatch):
     expected = encoder.encode(MANY)
     monkeypatch.setattr(encoding, "TOKENIZE_AT_ONCE", 7)

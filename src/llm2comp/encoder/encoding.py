@@ -16,7 +16,10 @@ from llm2comp.errors import UserError, unknown
 
 # Texts tokenised at a time: bounds the memory that token ids take, and lets a long run start at once.
 TOKENIZE_AT_ONCE = 50_000
-TOKEN_BUDGET = {"cpu": 4096, "cuda": 65_536}
+# Padded tokens of a batch. On a CPU, what a layer computes of more no longer fits into the cache.
+TOKEN_BUDGET = {"cpu": 1024, "cuda": 65_536}
+# What a pass costs however few its tokens, in tokens: reading the weights on a CPU, starting kernels on a GPU.
+PASS_TOKENS = {"cpu": 100, "cuda": 4096}
 
 
 class TokenRow(NamedTuple):
@@ -45,7 +48,7 @@ def encode_texts(
 
     `prompt`: an instruction before every text, or `prompt_name`: that of this name in the encoder's folder.
     `max_length`: tokens of an input, memory tokens included; longer texts are cut, memory tokens never.
-    `token_budget`: padded tokens of a batch. `show_progress`: a bar always or never; by default after 5 seconds.
+    `token_budget`: padded tokens of a batch at most. `show_progress`: a bar always or never; by default after 5 s.
     Raises UserError naming the index of what is not a string, and for an unknown prompt.
     """
     single = isinstance(texts, str)
@@ -82,11 +85,12 @@ def embed_texts(
     """
     check_texts(texts)
     device = encoder.backbone.device
-    budget = token_budget or TOKEN_BUDGET.get(device.type, TOKEN_BUDGET["cpu"])
+    kind = device.type if device.type in TOKEN_BUDGET else "cpu"
+    budget, pass_tokens = token_budget or TOKEN_BUDGET[kind], PASS_TOKENS[kind]
     embeddings = torch.zeros(len(texts), encoder.backbone.hidden_size, dtype=torch.float32)
     with evaluation_mode(encoder), progress_bar(len(texts) * len(readers), show_progress) as bar:
         for read in readers:
-            for indices, rows in _batches(texts, read, encoder.num_memory_tokens, budget):
+            for indices, rows in _batches(texts, read, encoder.num_memory_tokens, budget, pass_tokens):
                 ids, mask = left_pad([row.input_ids for row in rows], encoder.tokenizer.pad_token_id or 0)
                 pooled = without_leading(mask, torch.tensor([row.unpooled for row in rows]))
                 embeddings[indices] += encoder.embed(ids.to(device), mask.to(device), pooled.to(device)).cpu()
@@ -118,15 +122,29 @@ def _prompt(encoder: Encoder, prompt: str | None, prompt_name: str | None) -> st
 
 
 def _batches(
-    texts: Sequence[str], read: Reader, num_memory_tokens: int, budget: int
+    texts: Sequence[str], read: Reader, num_memory_tokens: int, budget: int, pass_tokens: int
 ) -> Iterator[tuple[list[int], list[TokenRow]]]:
     """Indices and tokens of batches of texts of like length, longest first so that memory peaks at once."""
     for start in range(0, len(texts), TOKENIZE_AT_ONCE):
         rows = read(texts[start : start + TOKENIZE_AT_ONCE])
         order = np.argsort([-len(row.input_ids) for row in rows], kind="stable")
+        lengths = [len(rows[i].input_ids) + num_memory_tokens for i in order]
         first = 0
         while first < len(order):
-            count = max(1, budget // (len(rows[order[first]].input_ids) + num_memory_tokens))
+            count = _batch_size(lengths[first : first + budget], budget, pass_tokens)
             chosen = order[first : first + count]
             yield [start + int(i) for i in chosen], [rows[i] for i in chosen]
             first += count
+
+
+def _batch_size(lengths: Sequence[int], budget: int, pass_tokens: int) -> int:
+    """How many of the descending lengths to read together: what the budget holds, at least one.
+
+    Fewer where the padding would come to cost more than another pass.
+    """
+    longest, padding = lengths[0], 0
+    for count, length in enumerate(lengths):
+        padding += longest - length
+        if count and ((count + 1) * longest > budget or padding > pass_tokens):
+            return count
+    return len(lengths)

@@ -1,0 +1,1 @@
+"""What our steps cost beside what a user would pick instead, in one run on one machine: `python -m benchmarks`."""
