@@ -19,7 +19,7 @@ class MemoryTokens(nn.Module):
         super().__init__()
         self.rows = nn.Parameter(rows.detach().clone().float())
         self.positions: MemoryPositions = positions
-        self.scale = None if scale is None else nn.Parameter(torch.tensor(float(scale)))
+        self.scale = None if scale is None else nn.Parameter(torch.tensor([float(scale)]))  # sharding needs a dimension
 
     @classmethod
     def like(cls, embeddings: Tensor, k: int, positions: MemoryPositions, scale: float | None) -> "MemoryTokens":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from llm2comp.backbone.forward import input_embeddings, last_hidden_states
+from llm2comp.backbone.forward import input_embeddings, is_exact, last_hidden_states
 from llm2comp.errors import UserError
 from llm2comp.memory import text_positions
 
@@ -70,7 +70,7 @@ def _check_switch(lm: PreTrainedModel) -> None:
             )
         unpadded = unpadded or [causal, both]
         # Rounding in bfloat16 is far larger than in float32, and far smaller than what padding that is read does.
-        tolerance = 1e-3 if input_embeddings(lm).weight.dtype == torch.float32 else 0.1
+        tolerance = 1e-3 if is_exact(lm) else 0.1
         if any((a - b).norm() > tolerance * a.norm() for a, b in zip(unpadded, (causal, both), strict=True)):
             raise UserError(
                 f"{name} is not supported: it reads a text differently when padding stands before it, so its "

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from llm2comp.backbone.attention import Direction, attention_direction
 from llm2comp.backbone.forward import evaluation_mode, input_embeddings, last_hidden_states
 from llm2comp.backbone.head import LMHead, lm_head
+from llm2comp.backbone.loading import prove_lm
 from llm2comp.backbone.lora import LoRA, adapters_disabled, add_lora, lora_layers, merged_state_dict
 from llm2comp.memory import text_positions
 
@@ -53,6 +54,11 @@ class Backbone(nn.Module):
         return self.lm if self.frozen_decoder is None else self.frozen_decoder
 
     @property
+    def language_models(self) -> list[PreTrainedModel]:
+        """The encoder's model and, where there is one, the decoder's own."""
+        return [self.lm] if self.frozen_decoder is None else [self.lm, self.frozen_decoder]
+
+    @property
     def head(self) -> LMHead:
         """The frozen language-model head of the decoder."""
         return lm_head(self.decoder)
@@ -75,6 +81,9 @@ class Backbone(nn.Module):
         if keep_decoder and self.frozen_decoder is None:
             self.frozen_decoder = copy.deepcopy(self.lm).requires_grad_(False).eval()
         self.lm.float().requires_grad_(True)
+        head = self.lm.get_output_embeddings()
+        if head is not None and head.weight is not input_embeddings(self.lm).weight:
+            head.requires_grad_(False)  # the decoder's own is the one in use
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Input embeddings [B, T, H] of token ids [B, T]."""
@@ -103,6 +112,12 @@ class Backbone(nn.Module):
     def merged_state_dict(self) -> dict[str, Tensor]:
         """The encoder's weights as a plain model's state dict, adapters added in."""
         return merged_state_dict(self.lm)
+
+    def prove(self) -> None:
+        """Raise UserError unless the models, as loaded, switch direction and have heads that are understood."""
+        for lm in self.language_models:
+            with evaluation_mode(lm), adapters_disabled(lm), self._autocast():
+                prove_lm(lm)
 
     @contextmanager
     def as_decoder(self) -> Iterator[PreTrainedModel]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
@@ -25,6 +26,12 @@ def last_hidden_states(
         use_cache=False,
     )
     return output.last_hidden_state
+
+
+def is_exact(lm: PreTrainedModel) -> bool:
+    """Whether the model computes in float32: in bfloat16, rounding shows."""
+    weight = input_embeddings(lm).weight
+    return weight.dtype == torch.float32 and not torch.is_autocast_enabled(weight.device.type)
 
 
 @contextmanager

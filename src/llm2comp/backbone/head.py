@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from llm2comp.backbone.forward import is_exact
 from llm2comp.errors import UserError
 
 
@@ -67,5 +68,5 @@ def check_head(lm: PreTrainedModel) -> None:
     hidden_states = lm.base_model(ids, use_cache=False).last_hidden_state[0]
     logits = lm(ids, use_cache=False).logits[0].float()
     error = (lm_head(lm).logits(hidden_states) - logits).abs().max()
-    if error > (1e-4 if hidden_states.dtype == torch.float32 else 1e-2) * logits.abs().max():
+    if error > (1e-4 if is_exact(lm) else 1e-2) * logits.abs().max():
         raise UserError(f"{lm.config.model_type} ({type(lm).__name__}) computes its logits in a way not supported here")

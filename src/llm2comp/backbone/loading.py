@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from llm2comp.backbone.attention import attention_direction, check_switch
+from llm2comp.backbone.empty import empty_lm
 from llm2comp.backbone.head import check_head
 from llm2comp.backbone.spec import ModelSpec
 from llm2comp.errors import UserError
@@ -34,11 +35,13 @@ def load_lm(
     attention: str | None = None,
     quantization: Quantization | None = None,
     attention_dropout: float = 0.0,
+    empty: bool = False,
 ) -> PreTrainedModel:
     """A decoder-only language model, in evaluation mode, proven to switch between causal and bidirectional.
 
-    `attention_dropout`: the probability of dropping an attention weight in training. Raises UserError for a model that
-    is not there, is not decoder-only, or stays causal, and for one that has no attention dropout to set.
+    `attention_dropout`: the probability of dropping an attention weight in training. `empty`: leave the weights to
+    `fill_lm` and the proof to `prove_lm`, where that can be. Raises UserError for a model that is not there, is not
+    decoder-only, or stays causal, and for one that has no attention dropout to set.
     """
     options: dict[str, Any] = {**spec.kwargs(), "dtype": dtype}
     if attention is not None:
@@ -51,6 +54,8 @@ def load_lm(
         options["attention_dropout"] = attention_dropout
     elif attention_dropout:
         raise UserError(f"{config.model_type} has no attention dropout to set; set attention_dropout to 0")
+    if empty and (without_weights := empty_lm(spec, config, options)) is not None:
+        return without_weights
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(spec.path, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError, struct.error) as error:
@@ -59,10 +64,15 @@ def load_lm(
     if missing := sorted(loaded[1]["missing_keys"]):
         raise UserError(f"{spec.name} lacks {len(missing)} weights of a {type(lm).__name__}, such as {missing[0]}")
     lm.eval()
+    prove_lm(lm)
+    return lm
+
+
+def prove_lm(lm: PreTrainedModel) -> None:
+    """Raise UserError unless the model switches between causal and bidirectional, and its head is understood."""
     check_switch(lm)
     with attention_direction(lm, "causal"):
         check_head(lm)
-    return lm
 
 
 def load_config(spec: ModelSpec) -> Any:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -45,7 +46,8 @@ def add_lora(lm: PreTrainedModel, lora: LoRA) -> None:
         lora_dropout=lora.dropout,
         target_modules=_linear_layers(lm, lora.targets),
     )
-    inject_adapter_in_model(config, lm)
+    with _weights_in_memory(lm):
+        inject_adapter_in_model(config, lm)
     for name, parameter in lm.named_parameters():
         parameter.requires_grad_(is_adapter(name))
         if is_adapter(name):
@@ -53,6 +55,24 @@ def add_lora(lm: PreTrainedModel, lora: LoRA) -> None:
     for layer in lora_layers(lm).values():
         # autocast casts once and to the right type; peft's own cast of every input to float32 would be a second copy.
         layer.cast_input_dtype_enabled = False
+
+
+@contextmanager
+def _weights_in_memory(lm: PreTrainedModel) -> Iterator[None]:
+    """Weights without memory are replaced by ones of a single element: peft puts adapters where the weights are."""
+    empty = [
+        (module, module.weight)
+        for module in lm.modules()
+        if isinstance(module, nn.Linear | Conv1D) and module.weight.is_meta
+    ]
+    for module, weight in empty:
+        element = torch.empty(1, dtype=weight.dtype)
+        module.weight = nn.Parameter(element.expand(weight.shape), requires_grad=False)
+    try:
+        yield
+    finally:
+        for module, weight in empty:
+            module.weight = weight
 
 
 def _linear_layers(lm: PreTrainedModel, targets: list[str] | str) -> list[str]:

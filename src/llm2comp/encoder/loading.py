@@ -8,7 +8,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from llm2comp.backbone.attention import Direction
 from llm2comp.backbone.backbone import Backbone
-from llm2comp.backbone.forward import input_embeddings
+from llm2comp.backbone.empty import read_input_embeddings
 from llm2comp.backbone.loading import Precision, Quantization, fast_dtype, load_lm, load_tokenizer
 from llm2comp.backbone.spec import ModelSpec, resolve
 from llm2comp.encoder.config import FILE_NAME, EncoderConfig
@@ -69,23 +69,24 @@ def build_encoder(
     quantization: Quantization | None = None,
     with_decoder: bool = False,
     attention_dropout: float = 0.0,
+    empty: bool = False,
 ) -> Encoder:
     """The encoder that `config` describes on the weights of `spec`; memory tokens new to it start at random.
 
     `with_decoder`: the frozen decoder will be needed. An encoder folder's weights are no longer the decoder's, so the
-    language model it came from is loaded beside it.
+    language model it came from is loaded beside it. `empty`: as in `load_lm`.
     """
     stored = load_encoder_config(spec)
-    lm = load_lm(spec, dtype, attention, quantization, attention_dropout)
+    lm = load_lm(spec, dtype, attention, quantization, attention_dropout, empty)
     _check_length(lm, config.max_length)
     memory = None
     if stored.num_memory_tokens:
         rows = _memory_rows(lm, load_tokenizer(spec), stored.num_memory_tokens)
         memory = MemoryTokens(rows, config.memory_positions, config.memory_scale)
     elif config.num_memory_tokens:
-        embeddings = input_embeddings(lm).weight
+        embeddings = read_input_embeddings(lm)
         memory = MemoryTokens.like(embeddings, config.num_memory_tokens, config.memory_positions, config.memory_scale)
-    decoder = _base_lm(spec, stored, dtype, attention) if with_decoder and stored.base != spec.name else None
+    decoder = _base_lm(spec, stored, dtype, attention, empty) if with_decoder and stored.base != spec.name else None
     tokenizer = load_encoder_tokenizer(spec, config)
     return Encoder(Backbone(lm, config.direction, decoder), tokenizer, config, memory, display_name(spec.name))
 
@@ -100,11 +101,13 @@ def _check_length(lm: PreTrainedModel, max_length: int) -> None:
 
 def _memory_rows(lm: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, k: int) -> Tensor:
     """The rows [k, H] of an exported vocabulary that are the memory tokens'."""
-    return input_embeddings(lm).weight[memory_token_ids(tokenizer, k)]
+    return read_input_embeddings(lm)[memory_token_ids(tokenizer, k)]
 
 
-def _base_lm(spec: ModelSpec, stored: EncoderConfig, dtype: torch.dtype, attention: str | None) -> PreTrainedModel:
+def _base_lm(
+    spec: ModelSpec, stored: EncoderConfig, dtype: torch.dtype, attention: str | None, empty: bool
+) -> PreTrainedModel:
     try:
-        return load_lm(resolve(stored.base), dtype, attention)
+        return load_lm(resolve(stored.base), dtype, attention, empty=empty)
     except UserError as error:
         raise UserError(f"{spec.name} was made from {stored.base}, which its decoder needs: {error}") from error

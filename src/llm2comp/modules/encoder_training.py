@@ -7,9 +7,11 @@ from typing import Any
 import lightning as L
 import torch
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 from torchmetrics import MeanMetric
 
 from llm2comp.backbone.attention import Direction
+from llm2comp.backbone.blocks import checkpoint_blocks
 from llm2comp.backbone.loading import Precision, Quantization, fast_dtype
 from llm2comp.backbone.lora import LoRA
 from llm2comp.backbone.spec import resolve
@@ -41,6 +43,8 @@ class EncoderTraining(L.LightningModule):
         dtype: of frozen weights and matrix products; `auto`: bfloat16 where the processor has it.
         attention: transformers' attention implementation; None for its default on a GPU and `eager` on a CPU.
         quantization: `4bit` for QLoRA.
+        activation_checkpointing: keep a block's input only, and compute the rest again in the backward pass: less
+            memory, a third more time.
 
     Raises UserError for an encoder the objective cannot train, and whatever loading a model raises.
     """
@@ -64,6 +68,7 @@ class EncoderTraining(L.LightningModule):
         dtype: Precision = "auto",
         attention: str | None = None,
         quantization: Quantization | None = None,
+        activation_checkpointing: bool = False,
     ) -> None:
         super().__init__()
         self.strict_loading = False  # checkpoints hold trainable parameters only
@@ -75,6 +80,7 @@ class EncoderTraining(L.LightningModule):
         self.attention = attention
         self.attention_dropout = attention_dropout
         self.quantization = quantization
+        self.activation_checkpointing = activation_checkpointing
         if quantization is not None and lora is None:
             raise UserError("4-bit weights cannot train: set --model.lora, or leave --model.quantization unset")
         stored = load_encoder_config(self.spec)
@@ -111,21 +117,48 @@ class EncoderTraining(L.LightningModule):
     def configure_model(self) -> None:
         if hasattr(self, "encoder"):
             return
-        self.encoder = build_encoder(
+        # A strategy that shards fills it.
+        self.encoder = self._make_encoder(self.objective.needs_decoder, empty=self.device_mesh is not None)
+        if self.activation_checkpointing:
+            for lm in self.encoder.backbone.language_models:
+                checkpoint_blocks(lm)
+
+    def _make_encoder(self, with_decoder: bool, empty: bool) -> Encoder:
+        encoder = build_encoder(
             self.spec,
             self.encoder_config,
             self.compute_dtype,
             # On a CPU the backward pass of SDPA takes twice the time of eager attention at these lengths.
             self.attention or (None if torch.cuda.is_available() else "eager"),
             self.quantization,
-            with_decoder=self.objective.needs_decoder,
+            with_decoder=with_decoder,
             attention_dropout=self.attention_dropout,
+            empty=empty,
         )
-        self.encoder.backbone.make_trainable(self.lora, keep_decoder=self.objective.needs_decoder)
+        encoder.backbone.make_trainable(self.lora, keep_decoder=with_decoder)
+        return encoder
+
+    def whole_encoder(self, state_dict: dict[str, Tensor]) -> Encoder:
+        """The encoder with what a checkpoint holds, in this process alone.
+
+        Where its weights are in parts over several processes, they are read again, on the CPU, instead of gathered.
+        """
+        encoder = self.encoder
+        if any(isinstance(p, DTensor) or hasattr(p, "ds_tensor") for p in encoder.parameters()):
+            encoder = self._make_encoder(with_decoder=False, empty=False)
+            encoder.config = self.encoder.config
+        prefix = "encoder."
+        own = {name.removeprefix(prefix): t for name, t in state_dict.items() if name.startswith(prefix)}
+        encoder.load_state_dict(own, strict=False)
+        return encoder
+
+    def prove(self) -> None:
+        """What loading a model proves of it, for one whose weights were read later."""
+        self.encoder.backbone.prove()
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         loss = self.objective(self.encoder, batch)
-        self.log("train/loss", loss, prog_bar=True)
+        self.log("train/loss", loss, prog_bar=True, sync_dist=True)
         self.log("train/lr", self.trainer.optimizers[0].param_groups[0]["lr"])
         return loss
 
@@ -139,7 +172,7 @@ class EncoderTraining(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         for name, mean in self.means.items():
-            self.log(f"val/{name}", mean.compute(), prog_bar=name == "context_recovered")
+            self.log(f"val/{name}", mean.compute(), prog_bar=name == "context_recovered", sync_dist=True)
 
     def configure_optimizers(self) -> Any:
         parameters = [parameter for parameter in self.parameters() if parameter.requires_grad]
@@ -154,10 +187,11 @@ class EncoderTraining(L.LightningModule):
         return self.objective.flops(self.encoder, batch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self._trainable()}
+        checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self.trainable}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        own = {name: tuple(parameter.shape) for name, parameter in self._trainable().items()}
+        # ZeRO-3 leaves a parameter that is in parts without a shape.
+        own = {name: tuple(getattr(p, "ds_shape", p.shape)) for name, p in self.trainable.items()}
         saved = {name: tuple(tensor.shape) for name, tensor in checkpoint["state_dict"].items()}
         if own != saved:
             differing = sorted(name for name in own.keys() | saved.keys() if own.get(name) != saved.get(name))
@@ -168,5 +202,7 @@ class EncoderTraining(L.LightningModule):
                 "resume with the run's own config.yaml"
             )
 
-    def _trainable(self) -> dict[str, torch.nn.Parameter]:
+    @property
+    def trainable(self) -> dict[str, torch.nn.Parameter]:
+        """The parameters that train, by name."""
         return {name: parameter for name, parameter in self.named_parameters() if parameter.requires_grad}

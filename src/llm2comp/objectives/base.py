@@ -30,7 +30,7 @@ class Objective(ABC):
 
     @abstractmethod
     def __call__(self, encoder: Encoder, batch: Any) -> Tensor:
-        """The scalar loss."""
+        """The scalar loss, such that its mean over processes is the loss of all their batches."""
 
     @abstractmethod
     def measure(self, encoder: Encoder, batch: Any) -> dict[str, Measurement]:

@@ -7,8 +7,10 @@ from transformers.pytorch_utils import Conv1D
 
 def matmul_parameters(lm: PreTrainedModel) -> int:
     """Weights that multiply every token: of all linear layers of the body, not of embeddings nor of the head."""
-    layers = [module for module in lm.base_model.modules() if isinstance(module, nn.Linear | Conv1D)]
-    return sum(layer.weight.numel() for layer in layers)
+    # By their names for the sizes: a weight may be packed into 4 bits, or in parts over several processes.
+    modules = list(lm.base_model.modules())
+    linear = sum(module.in_features * module.out_features for module in modules if isinstance(module, nn.Linear))
+    return linear + sum(module.nx * module.nf for module in modules if isinstance(module, Conv1D))
 
 
 def pass_flops(lm: PreTrainedModel, lengths: Tensor, causal: bool, backward: int = 0) -> float:
@@ -29,5 +31,5 @@ def pass_flops(lm: PreTrainedModel, lengths: Tensor, causal: bool, backward: int
 
 def head_flops(lm: PreTrainedModel, tokens: float) -> float:
     """A forward pass of the head over that many tokens."""
-    vocab_size, hidden_size = lm.get_output_embeddings().weight.shape
-    return 2.0 * vocab_size * hidden_size * tokens
+    head = lm.get_output_embeddings()
+    return 2.0 * head.out_features * head.in_features * tokens

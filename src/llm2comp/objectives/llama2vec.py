@@ -11,6 +11,7 @@ from llm2comp.encoder.encoder import Encoder
 from llm2comp.errors import UserError
 from llm2comp.objectives.base import Measurement, Objective
 from llm2comp.objectives.flops import head_flops, pass_flops
+from llm2comp.objectives.process_mean import process_mean
 
 
 class Llama2Vec(Objective):
@@ -35,8 +36,7 @@ class Llama2Vec(Objective):
     needs_decoder = True  # its head, which stays as it is though every weight of the encoder may train
 
     def __call__(self, encoder: Encoder, batch: CompressionBatch) -> Tensor:
-        autoencoding, autoregression = self._losses(encoder, batch)
-        return autoencoding + autoregression
+        return process_mean([Measurement(loss, len(batch.text_ids)) for loss in self._losses(encoder, batch)])
 
     def measure(self, encoder: Encoder, batch: CompressionBatch) -> dict[str, Measurement]:
         autoencoding, autoregression = self._losses(encoder, batch)

@@ -11,6 +11,7 @@ from llm2comp.encoder.encoder import Encoder
 from llm2comp.errors import UserError
 from llm2comp.objectives.base import Measurement, Objective
 from llm2comp.objectives.flops import head_flops, pass_flops
+from llm2comp.objectives.process_mean import process_mean
 from llm2comp.objectives.token_losses import CHUNK_ELEMENTS, cross_entropy
 
 
@@ -41,7 +42,9 @@ class MNTP(Objective):
         self.masking = Masking(mask_rate, mask_style, mask_token)
 
     def __call__(self, encoder: Encoder, batch: MaskedBatch) -> Tensor:
-        return cross_entropy(*self._predictions(encoder, batch), encoder.backbone.head)
+        hidden_states, labels = self._predictions(encoder, batch)
+        loss = cross_entropy(hidden_states, labels, encoder.backbone.head)
+        return process_mean([Measurement(loss, len(labels))])
 
     def measure(self, encoder: Encoder, batch: MaskedBatch) -> dict[str, Measurement]:
         hidden_states, labels = self._predictions(encoder, batch)

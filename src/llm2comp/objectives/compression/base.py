@@ -12,6 +12,7 @@ from llm2comp.objectives.base import Measurement, Objective
 from llm2comp.objectives.compression.decoding import Decoding
 from llm2comp.objectives.compression.flops import compression_flops
 from llm2comp.objectives.compression.measurements import context_recovered, memory_geometry
+from llm2comp.objectives.process_mean import process_mean
 
 
 class CompressionObjective(Objective):
@@ -28,11 +29,15 @@ class CompressionObjective(Objective):
     has_teacher: bool = False
 
     def __call__(self, encoder: Encoder, batch: CompressionBatch) -> Tensor:
-        return self.loss(Decoding(encoder, batch))
+        return process_mean(self.terms(Decoding(encoder, batch)))
 
     @abstractmethod
     def loss(self, decoding: Decoding) -> Tensor:
         """The scalar loss, a mean over the predicted tokens of the batch."""
+
+    def terms(self, decoding: Decoding) -> list[Measurement]:
+        """The means that the loss is a sum of, each with the number of tokens that it is a mean over."""
+        return [Measurement(self.loss(decoding), self._predicted(decoding.batch))]
 
     def measure(self, encoder: Encoder, batch: CompressionBatch) -> dict[str, Measurement]:
         decoding = Decoding(encoder, batch)

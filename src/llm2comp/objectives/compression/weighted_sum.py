@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from llm2comp.errors import UserError
+from llm2comp.objectives.base import Measurement
 from llm2comp.objectives.compression.base import CompressionObjective
 from llm2comp.objectives.compression.decoding import Decoding
 
@@ -20,5 +21,12 @@ class WeightedSum(CompressionObjective):
         self.has_teacher = any(objective.has_teacher for objective in objectives)
 
     def loss(self, decoding: Decoding) -> Tensor:
-        losses = [w * objective.loss(decoding) for w, objective in zip(self.weights, self.objectives, strict=True)]
+        losses = [term.value for term in self.terms(decoding)]
         return sum(losses[1:], losses[0])
+
+    def terms(self, decoding: Decoding) -> list[Measurement]:
+        return [
+            Measurement(weight * term.value, term.weight)
+            for weight, objective in zip(self.weights, self.objectives, strict=True)
+            for term in objective.terms(decoding)
+        ]

@@ -11,6 +11,7 @@ from llm2comp.encoder.encoder import Encoder
 from llm2comp.errors import UserError
 from llm2comp.objectives.base import Measurement, Objective
 from llm2comp.objectives.contrastive.embedded import EmbeddedPairs
+from llm2comp.objectives.contrastive.evened import evened
 from llm2comp.objectives.contrastive.gather import gather
 from llm2comp.objectives.contrastive.grad_cache import grad_cached
 from llm2comp.objectives.contrastive.info_nce import InfoNCE
@@ -74,12 +75,12 @@ class Contrastive(nn.Module, Objective):
         lengths = batch.attention_mask.sum(-1)  # [R]
         order = lengths.argsort(stable=True)
         if self.micro_batch_size is None:
-            groups = order.split(_group_sizes(lengths[order].tolist(), GROUP_TOKENS[lengths.device.type]))
+            groups = evened(order.split(_group_sizes(lengths[order].tolist(), GROUP_TOKENS[lengths.device.type])))
             sorted_rows = torch.cat([encoder.embed(*_rows(batch, group)) for group in groups])
         else:
-            chunks = [_rows(batch, group) for group in order.split(self.micro_batch_size)]
+            chunks = [_rows(batch, group) for group in evened(order.split(self.micro_batch_size))]
             sorted_rows = grad_cached(lambda rows: encoder.embed(*rows), chunks, encoder.parameters())
-        embeddings = sorted_rows[order.argsort()]  # [R, H], in the batch's order
+        embeddings = sorted_rows[: len(order)][order.argsort()]  # [R, H], in the batch's order
         q = batch.num_pairs
         roles = [q, q, len(embeddings) - 2 * q]
         queries, positives, negatives = embeddings.split(roles)

@@ -20,8 +20,9 @@ def grad_cached(embed: Callable[[Chunk], Tensor], chunks: Sequence[Chunk], param
     graph, and again with one in `backward()` once the gradients of their embeddings are known, with the random state
     and the autocast of the first time. Only the last chunk keeps its graph, as it is the first to be needed, so that
     n chunks cost n - 1 forward passes more. Parameters receive their gradient once, summed over chunks: hooks (DDP),
-    accumulation and scaling see one backward pass. Call it once a step, with the queries' and the candidates' chunks
-    together: each call keeps one graph.
+    accumulation and scaling see one backward pass; only where FSDP2 shards them, each chunk has a backward pass of its
+    own, as FSDP2 sums gradients after each. Call it once a step, with the queries' and the candidates' chunks together:
+    each call keeps one graph.
 
     Args:
         embed: embeddings `[rows, D]` of a chunk; random by torch's generators alone, and changing nothing else.
@@ -30,26 +31,34 @@ def grad_cached(embed: Callable[[Chunk], Tensor], chunks: Sequence[Chunk], param
             is not named here.
 
     Raises:
-        UserError: parameters are sharded (FSDP, ZeRO-3), which gives no whole gradients to sum.
+        UserError: parameters are sharded by ZeRO-3, which takes one gradient of each a step.
     """
     trained = list(dict.fromkeys(p for p in parameters if p.requires_grad))
     if not torch.is_grad_enabled() or not trained:
         with torch.no_grad():
             return torch.cat([embed(chunk) for chunk in chunks])
-    if any(isinstance(p, DTensor) or hasattr(p, "ds_tensor") for p in trained):
+    if any(hasattr(p, "ds_tensor") for p in trained):
         raise UserError(
-            "micro_batch_size below batch_size needs whole parameters on each device, and the strategy shards them "
-            "(FSDP or ZeRO-3); use DDP or ZeRO-2, or set micro_batch_size to batch_size"
+            "micro_batch_size needs several gradients of each parameter a step, and ZeRO-3 takes one: use strategy "
+            "ddp, fsdp2 or deepspeed_stage_2, or set micro_batch_size to null"
         )
-    return _GradCached.apply(embed, chunks, *trained)
+    if any(isinstance(p, DTensor) for p in trained):
+        anchor = torch.zeros((), device=trained[0].device, requires_grad=True)
+        return _GradCached.apply(embed, chunks, True, anchor)
+    return _GradCached.apply(embed, chunks, False, *trained)
 
 
 class _GradCached(torch.autograd.Function):
-    """The parameters are inputs, so their gradients are returned, and never accumulated behind autograd's back."""
+    """The parameters are inputs, so their gradients are returned, and never accumulated behind autograd's back.
+
+    Where they are sharded, each chunk's backward pass accumulates them, and the input is an anchor in their stead.
+    """
 
     @staticmethod
-    def forward(ctx: Any, embed: Callable[[Chunk], Tensor], chunks: Sequence[Chunk], *parameters: Tensor) -> Tensor:
-        ctx.embed, ctx.chunks, ctx.parameters = embed, chunks, parameters
+    def forward(
+        ctx: Any, embed: Callable[[Chunk], Tensor], chunks: Sequence[Chunk], sharded: bool, *parameters: Tensor
+    ) -> Tensor:
+        ctx.embed, ctx.chunks, ctx.sharded, ctx.parameters = embed, chunks, sharded, parameters
         ctx.autocast = _current_autocast(parameters)
         ctx.random_states, embeddings = [], []
         for i, chunk in enumerate(chunks):
@@ -71,9 +80,12 @@ class _GradCached(torch.autograd.Function):
             embeddings, ctx.last = ctx.last, None
             if embeddings is None:
                 embeddings = _replay(ctx, chunk, random_state)
-            _add(torch.autograd.grad(embeddings, ctx.parameters, chunk_grad, allow_unused=True), sums)
+            if ctx.sharded:
+                torch.autograd.backward(embeddings, chunk_grad)
+            else:
+                _add(torch.autograd.grad(embeddings, ctx.parameters, chunk_grad, allow_unused=True), sums)
         _set_random_state(outside, ctx.parameters)
-        return None, None, *sums
+        return None, None, None, *sums
 
 
 def _replay(ctx: Any, chunk: Any, random_state: Sequence[Tensor]) -> Tensor:

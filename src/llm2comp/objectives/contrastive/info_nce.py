@@ -49,13 +49,13 @@ class InfoNCE(nn.Module):
                 f"false_negative_margin is {false_negative_margin}; it is a difference of cosines, above -2 and below 2"
             )
         self.fixed_temperature = temperature
-        self.log_temperature = nn.Parameter(torch.tensor(temperature).log()) if learned_temperature else None
+        self.log_temperature = nn.Parameter(torch.tensor([temperature]).log()) if learned_temperature else None
         self.symmetric = symmetric
         self.false_negative_margin = false_negative_margin
 
     @property
     def temperature(self) -> Tensor | float:
-        """t, a scalar tensor with a gradient if it is learned."""
+        """t, a tensor of one element with a gradient if it is learned."""
         if self.log_temperature is None:
             return self.fixed_temperature
         # The parameter itself is clamped: clamping what is computed from it would end its gradient at the bounds.
