@@ -28,7 +28,8 @@ def test_a_run_leaves_everything_in_its_folder_and_says_what_it_did(
     main(arguments("--run", "a"))
     folder = run_folder("a")
     assert {path.name for path in folder.iterdir()} == {
-        *("config.yaml", "metrics.csv", "checkpoints", "encoder", "curves.png")
+        *("config.yaml", "metrics.csv", "checkpoints", "encoder", "curves.png"),
+        *("results.json", "geometry.png", "geometry.pdf"),
     }
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"last.ckpt", "best.ckpt"}
     assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")

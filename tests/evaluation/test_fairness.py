@@ -100,6 +100,8 @@ def test_data_sets_are_told_apart_by_content():
     sets["data"]["train"] = [{"source": "a.jsonl"}, {"source": "b.jsonl"}]
     assert breaches({"A": made(sets), "B": made(stage())}) == []
     sets["training"]["checksum"] = "22"
+    streamed = stage() | {"training": stage()["training"] | {"examples": None, "checksum": "33"}}
+    assert "embedded:wikipedia, streamed, checksum 33 (B)" in breaches({"A": made(stage()), "B": made(streamed)})[0]
     assert "2 data sets, 3,100 examples, checksum 22 (A)" in breaches({"A": made(sets), "B": made(stage())})[0]
 
 

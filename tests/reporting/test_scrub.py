@@ -51,6 +51,29 @@ def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch):
     assert scrub({"note": "say correct horse battery in turquoise"}) == {"note": f"say {REMOVED} in turquoise"}
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://host/x?a=1&token=x1y2&b=2", f"https://host/x?a=1&token={REMOVED}&b=2"),
+        ("fit --password=x1y2 --run=a", f"fit --password={REMOVED} --run=a"),
+        ("HF_TOKEN=x1y2; pad_token=_ max_tokens=8", f"HF_TOKEN={REMOVED}; pad_token=_ max_tokens=8"),
+    ],
+)
+def test_secrets_by_a_name_within_a_text(text: str, shown: str):
+    assert scrub([text]) == [shown]
+
+
+def test_a_home_folder_that_is_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "disk" / "ada").mkdir(parents=True)
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    monkeypatch.setenv("HOME", str(tmp_path / "home" / "ada"))
+    assert scrub([f"{tmp_path}/home/ada/x", f"{tmp_path}/disk/ada/x"]) == ["~/x", "~/x"]
+
+
+def test_names_are_scrubbed_too():
+    assert scrub({"/home/ada/a.txt": 1}) == {"~/a.txt": 1}
+
+
 def test_plain_data_stays():
     config = {"lr": 1e-4, "steps": 10, "lora": None, "on": True, "list": [1, "a", {"b": 2.5}]}
     assert scrub(config) == config

@@ -26,7 +26,7 @@ def no_account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def mode(tmp_path: Path) -> str | None:
     run = RunFolder(tmp_path / "logs", "pretrain_compress", "first")
-    return wandb_logger(run, {})._wandb_init["mode"]
+    return wandb_logger(run, {}, "Distillation")._wandb_init["mode"]
 
 
 def test_an_offline_run_holds_the_config_and_nothing_private(
@@ -51,7 +51,7 @@ def test_an_offline_run_holds_the_config_and_nothing_private(
 
     run = RunFolder(Path("logs"), "pretrain_compress", "first")
     config = {"model": {"encoder": f"{no_account}/models/tiny", "lr": 0.25}, "hub": {"token": "planted-token"}}
-    logger = wandb_logger(run, config)
+    logger = wandb_logger(run, config, "Distillation")
     assert not (run.path / "wandb").exists(), "W&B starts before training does"
     logger.log_hyperparams({"encoder": f"{no_account}/models/tiny"})
     logger.log_metrics({"train/loss": 1.5}, step=3)
@@ -99,6 +99,7 @@ def test_it_is_offline_without_an_account_only(tmp_path: Path, no_account: Path,
 
 def test_a_resumed_run_is_the_same_run(tmp_path: Path, no_account: Path):
     run = RunFolder(tmp_path, "pretrain_compress", "first")
-    assert wandb_logger(run, {}).version == wandb_logger(run, {}).version
-    assert wandb_logger(run, {}).version != wandb_logger(RunFolder(tmp_path, "pretrain_compress", "2"), {}).version
+    other = RunFolder(tmp_path, "pretrain_compress", "2")
+    ids = [wandb_logger(each, {}, "Distillation").version for each in (run, run, other)]
+    assert ids[0] == ids[1] != ids[2]
     assert sync_command(run) is None

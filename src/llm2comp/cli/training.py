@@ -5,10 +5,11 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import yaml
 from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, LambdaCallback, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
@@ -17,17 +18,28 @@ from llm2comp.cli.finish import finish
 from llm2comp.cli.parser import Parser
 from llm2comp.data.datamodule import DataModule
 from llm2comp.errors import unknown
+from llm2comp.evaluation.mteb.after_training import loadable_tasks
 from llm2comp.modules.checkpoint_io import AtomicCheckpointIO
+from llm2comp.modules.encoder_training import EncoderTraining
 from llm2comp.modules.final_validation import FinalValidation
 from llm2comp.modules.interrupted_batch import InterruptedBatch
+from llm2comp.modules.movable_checkpoint import MovableCheckpoint
 from llm2comp.modules.random_state import RandomState
 from llm2comp.modules.token_count import TokenCount
 from llm2comp.reporting.csv_logger import CSVLogger
 from llm2comp.reporting.progress import StepProgress
+from llm2comp.reporting.reconstructions import Reconstructions
 from llm2comp.reporting.resumed_metrics import ResumedMetrics
 from llm2comp.reporting.run_folder import RunFolder
+from llm2comp.reporting.run_record import RunRecord
+from llm2comp.reporting.scrub import scrub
 from llm2comp.reporting.throughput import Throughput
-from llm2comp.reporting.wandb import wandb_logger
+from llm2comp.reporting.wandb import agent_run, wandb_logger
+from llm2comp.strategies import register
+from llm2comp.strategies.environment import check_processes, end_with_launcher
+
+if TYPE_CHECKING:
+    from mteb.abstasks import AbsTask
 
 # What Lightning says at every start, and nobody acts on.
 CHATTER = ("GPU available", "TPU available", "💡 Tip", "`weights_only` was not set")
@@ -37,6 +49,7 @@ class TrainingCLI(LightningCLI):
     """Reads experiments, names the run's folder, and measures the encoder before and after training."""
 
     run_folder: RunFolder
+    tasks: "list[AbsTask]"
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--experiment", type=str, default="experiment", help="Folder of the runs below --root.")
@@ -47,9 +60,19 @@ class TrainingCLI(LightningCLI):
             "--monitor_mode", type=str, default="min", help="Whether less (min) or more (max) is better."
         )
         parser.add_argument("--checkpoint_every", type=int, default=100, help="Optimizer steps between checkpoints.")
+        parser.add_argument(
+            "--evaluate_on",
+            type=str | None,
+            default=None,
+            help="MTEB tasks, or a set of them, to score the encoder on after training, as for llm2comp evaluate.",
+        )
+        parser.add_argument(
+            "--log_encoder", type=bool, default=False, help="Whether to send the encoder folder to W&B, as an artifact."
+        )
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
+        config.root = str(Path(config.root).expanduser())
         if config.ckpt_path == "last":
             if config.run is not None:
                 self.run_folder = RunFolder(Path(config.root), config.experiment, config.run)
@@ -57,8 +80,11 @@ class TrainingCLI(LightningCLI):
                 self.run_folder = RunFolder.newest(config.root, config.experiment)
             config.ckpt_path = str(self.run_folder.last_checkpoint)
         elif self.subcommand == "fit":
-            self.run_folder = RunFolder.new(config.root, config.experiment, config.run)
+            self.run_folder = RunFolder.new(config.root, config.experiment, config.run or agent_run())
+        end_with_launcher()
+        check_processes(config.trainer.devices, config.trainer.num_nodes)
         if self.subcommand == "fit":
+            self.tasks = loadable_tasks(config.evaluate_on) if config.evaluate_on else []
             # Processes that a launcher starts from this one must agree on the run's name.
             os.environ["LLM2COMP_RUN"] = self.run_folder.run
 
@@ -67,9 +93,9 @@ class TrainingCLI(LightningCLI):
             return super().instantiate_trainer(logger=False, **kwargs)
         run, settings = self.run_folder, self._get(self.config_init, "trainer")
         settings["plugins"] = [*_list(settings["plugins"]), AtomicCheckpointIO()]
-        # The configuration is written as training starts: a run that is refused, new or resumed, leaves what there was.
-        config = LambdaCallback(on_train_start=lambda *_: self._save_config())
-        ours = [config, RandomState(), InterruptedBatch(), TokenCount(), ResumedMetrics(), Throughput()]
+        # Nothing is written before training starts: a run that is refused, new or resumed, leaves what there was.
+        begin = LambdaCallback(on_train_start=lambda *_: self._begin())
+        ours = [begin, RandomState(), InterruptedBatch(), TokenCount(), ResumedMetrics(), Throughput()]
         ours.append(FinalValidation())
         if settings["enable_progress_bar"] is not False:
             ours.append(StepProgress())
@@ -78,15 +104,18 @@ class TrainingCLI(LightningCLI):
         settings["callbacks"] = [*_list(settings["callbacks"]), *ours]
         if settings["logger"] is not False:
             more = [logger for logger in _list(settings["logger"]) if isinstance(logger, Logger)]
-            kwargs["logger"] = [CSVLogger(run.path), wandb_logger(run, self.config.fit.as_dict()), *more]
+            assert isinstance(self.model, EncoderTraining)
+            job_type = type(self.model.objective).__name__
+            kwargs["logger"] = [CSVLogger(run.path), wandb_logger(run, self.config.fit.as_dict(), job_type), *more]
+            settings["callbacks"] += [RunRecord(self.model.spec.name, self.model.encoder_config), Reconstructions()]
         return super().instantiate_trainer(**kwargs)
 
     def _checkpoints(self) -> list[Callback]:
         config, folder = self.config.fit, self.run_folder.checkpoints
-        best = ModelCheckpoint(
+        best = MovableCheckpoint(
             folder, "best", monitor=config.monitor, mode=config.monitor_mode, enable_version_counter=False
         )
-        last = ModelCheckpoint(
+        last = MovableCheckpoint(
             folder,
             "last",
             every_n_train_steps=config.checkpoint_every,
@@ -96,6 +125,7 @@ class TrainingCLI(LightningCLI):
         return [best, last]
 
     def before_fit(self) -> None:
+        self.datamodule.settings.shared_by(self.trainer.world_size)  # raises before anything is computed
         if self.config.fit.ckpt_path is None:
             self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
             measured = self.trainer.callback_metrics
@@ -113,15 +143,19 @@ class TrainingCLI(LightningCLI):
             raise
 
     def after_fit(self) -> None:
-        finish(self.trainer, self.model, self.datamodule, self.run_folder, self.config.fit.as_dict())
+        config = self.config.fit.as_dict()
+        finish(self.trainer, self.model, self.datamodule, self.run_folder, config, self.tasks)
 
     @rank_zero_only
-    def _save_config(self) -> None:
-        self.run_folder.path.mkdir(parents=True, exist_ok=True)
+    def _begin(self) -> None:
+        """Write the configuration; a run that goes on after it was finished is not finished any more."""
+        run = self.run_folder
+        run.path.mkdir(parents=True, exist_ok=True)
         config = self.config.fit.clone()
         config.ckpt_path = None  # the file tells what the run is, not where it was taken up again
-        parser = self._parser(self.subcommand)
-        parser.save(config, self.run_folder.config, skip_none=False, overwrite=True, multifile=False)
+        written = yaml.safe_load(self._parser(self.subcommand).dump(config, skip_none=False))
+        run.config.write_text(yaml.safe_dump(scrub(written), sort_keys=False, allow_unicode=True), encoding="utf-8")
+        run.results.unlink(missing_ok=True)
 
 
 def main(arguments: list[str]) -> None:
@@ -130,6 +164,7 @@ def main(arguments: list[str]) -> None:
         handler.addFilter(_worth_saying)
     for noise in ("LightningCLI's args parameter", ".*LeafSpec", ".*in eval mode at the start", ".*callbacks used to"):
         warnings.filterwarnings("ignore", message=noise)
+    register()
     TrainingCLI(
         LightningModule,
         DataModule,

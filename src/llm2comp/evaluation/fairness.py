@@ -105,7 +105,9 @@ def _corpus(stage: Stage) -> Condition:
         return NOT_RECORDED
     source = stage.get("data", {}).get("train")
     name = source if isinstance(source, str) else f"{len(source or [])} data sets"
-    return Condition(spent["checksum"], f"{name}, {spent['examples']:,} examples, checksum {spent['checksum'][:8]}")
+    # Of a stream nobody knows the length before its end.
+    examples = "streamed" if spent["examples"] is None else f"{spent['examples']:,} examples"
+    return Condition(spent["checksum"], f"{name}, {examples}, checksum {spent['checksum'][:8]}")
 
 
 def _tokens(stages: Mapping[str, Stage]) -> dict[str, Condition]:

@@ -29,6 +29,7 @@ class Metric:
 METRICS = {
     "train/loss": Metric("training loss", "nats", better=-1),
     "train/tokens_per_second": Metric("training speed", "tokens/s", better=1, decimals=0),
+    "train/data_wait": Metric("time waited for data", "%", better=-1, scale=100, decimals=1),
     "train/mfu": Metric("model FLOPs utilisation", "%", better=1, scale=100, decimals=1),
     "val/loss": Metric("loss", "nats", better=-1),
     "val/context_recovered": Metric("context recovered", "%", better=1, scale=100, decimals=1),

@@ -1,18 +1,17 @@
 """Weights & Biases, without an account unless there is one."""
 
-import configparser
-import netrc
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
-from lightning.pytorch.loggers import WandbLogger
-
+from llm2comp.reporting.environment import environment
 from llm2comp.reporting.run_folder import RunFolder
+from llm2comp.reporting.run_logger import RunLogger
 from llm2comp.reporting.scrub import scrub
+from llm2comp.reporting.sweep_setting import SETTING, shown_setting, sweep_setting
+from llm2comp.reporting.wandb_account import has_account
+from llm2comp.sweeps.naming import run_name
 
 # What W&B would gather by itself: the host, the user, the command line, paths, the repository, the screen. Package
 # versions and the load of the hardware stay.
@@ -22,70 +21,51 @@ PRIVACY = {
     "disable_git": True,
     "save_code": False,
     "console": "off",
+    "program": "llm2comp",  # else the path of the program that was started
 }
+# Seconds: a run that is over waits so long for a server that cannot be reached. What is left is sent by `wandb sync`.
+FINISH_TIMEOUT = 600
 
 
-class _RunLogger(WandbLogger):
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        # Lightning passes it on though it is None, and W&B warns that it is deprecated.
-        self._wandb_init.pop("anonymous", None)
-
-    def log_hyperparams(self, params: Any) -> None:
-        """Nothing: the run was given its configuration, scrubbed, and these would not be."""
-
-
-def wandb_logger(run: RunFolder, config: Mapping[str, Any]) -> WandbLogger:
+def wandb_logger(run: RunFolder, config: Mapping[str, Any], job_type: str) -> RunLogger:
     """Lightning's logger that keeps the run under `<run folder>/wandb`; the W&B run starts with the first logging.
 
     It is offline where no account is set up (`WANDB_API_KEY`, `wandb login`), unless `WANDB_MODE` says otherwise. The
     project is `WANDB_PROJECT` or `llm2comp`, the group is the experiment; a resumed run continues the same W&B run.
-    `config` is the whole resolved configuration: it is sent without secrets and home paths (see `scrub`).
+    Under W&B's own agent, project and run are those of its sweep. The tags are the sweeps that the run is of.
+
+    `config` is the whole resolved configuration: it is sent without secrets and home paths (see `scrub`), with the
+    `environment` that the run is made in and, for a run of an ablation, its `setting`.
     """
-    mode = os.environ.get("WANDB_MODE") or (None if _has_account() else "offline")
+    # W&B would send tracebacks of its own failures home, and with them paths.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    mode = os.environ.get("WANDB_MODE") or (None if has_account() else "offline")
     # W&B falls back to a temporary folder if this one is not there.
     run.path.mkdir(parents=True, exist_ok=True)
-    return _RunLogger(
+    found = sweep_setting(run, config)
+    own = {SETTING: shown_setting(*found)} if found else {}
+    return RunLogger(
         project=os.environ.get("WANDB_PROJECT", "llm2comp"),
         group=run.experiment,
-        name=run.run,
+        job_type=job_type,
+        tags=[os.environ[name] for name in ("LLM2COMP_SWEEP", "WANDB_SWEEP_ID") if os.environ.get(name)],
+        name=run_name(found[1]) if found else run.run,
         id=re.sub(r"[^\w.-]", "-", f"{run.experiment}-{run.run}"),
         # Its service may have been started in another folder, and would take a relative path from there.
         save_dir=run.path.absolute(),
         mode=mode,
-        config=scrub(config),
+        config=scrub({**config, **own, "environment": environment()}),
         # Online it prints where to look; offline there is nothing to see, and `sync_command` says what to do.
-        settings={**PRIVACY, "quiet": True, "silent": mode == "offline"},
+        settings={**PRIVACY, "quiet": True, "silent": mode == "offline", "finish_timeout": FINISH_TIMEOUT},
     )
+
+
+def agent_run() -> str | None:
+    """The id that W&B's agent gave the run it has started; None where no agent did."""
+    return os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
 
 
 def sync_command(run: RunFolder) -> str | None:
     """The command that sends the run's offline records to W&B; None if it has none."""
     folders = sorted((run.path / "wandb").glob("offline-run-*"))
     return f"wandb sync {' '.join(map(str, folders))}" if folders else None
-
-
-def _has_account() -> bool:
-    settings = _user_settings()
-    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE") or "api_key" in settings:
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL") or settings.get("base_url") or "https://api.wandb.ai").netloc
-    named = os.environ.get("NETRC")
-    for path in [Path(named)] if named else [Path.home() / ".netrc", Path.home() / "_netrc"]:
-        try:
-            if netrc.netrc(path.expanduser()).authenticators(host):
-                return True
-        except (OSError, netrc.NetrcParseError):
-            continue
-    return False
-
-
-def _user_settings() -> dict[str, str]:
-    """What `wandb login` noted, as the server to use."""
-    folder = Path(os.environ.get("WANDB_CONFIG_DIR", "~/.config/wandb")).expanduser()
-    parser = configparser.ConfigParser(interpolation=None)
-    try:
-        parser.read(folder / "settings")
-    except configparser.Error:
-        return {}
-    return dict(parser["default"]) if "default" in parser else {}

@@ -33,7 +33,7 @@ def score_table(
         for encoder in encoders
     ]
     table = Table(title, tuple(groups), tuple(rows), tuple(notes))
-    return replace(table, rows=tuple(row for _, section in table.sections for row in _mark_best(section)))
+    return replace(table, rows=tuple(row for _, section in table.sections for row in mark_best(section)))
 
 
 def _groups(tasks: Mapping[str, Sequence[str]]) -> dict[Column, list[str]]:
@@ -56,7 +56,7 @@ def _cell(encoder: Scored, tasks: list[str]) -> Cell:
     return Cell(statistics.fmean(means), statistics.stdev(means) if len(means) > 1 else None)
 
 
-def _mark_best(rows: list[Row]) -> list[Row]:
+def mark_best(rows: list[Row]) -> list[Row]:
     """The rows with the highest value of each column marked; those that read the same as it are as good."""
     best = []
     for cells in zip(*(row.cells for row in rows), strict=True):
