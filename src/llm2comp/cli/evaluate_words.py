@@ -7,10 +7,6 @@ from typing import get_args
 
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
-from rich import box
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from llm2comp.backbone.attention import Direction
 from llm2comp.backbone.loading import Precision
@@ -23,8 +19,9 @@ from llm2comp.evaluation.words.evaluation import WordEvaluation
 from llm2comp.evaluation.words.features import WordReader
 from llm2comp.evaluation.words.reading import ReadingOption
 from llm2comp.evaluation.words.result import WordResult
-from llm2comp.evaluation.words.scores import Spread
 from llm2comp.evaluation.words.tasks import TASKS, load_dataset
+from llm2comp.reporting.tables.terminal import print_table
+from llm2comp.reporting.tables.words import word_table
 
 
 def main(arguments: list[str]) -> None:
@@ -38,8 +35,8 @@ def main(arguments: list[str]) -> None:
     for name in options.encoder:
         results, configs[name] = _evaluate(name, evaluations, options)
         rows.append(results)
-    _print(rows, Console())
-    print("\n".join([*fairness(configs), f"Results are in {output}"]))
+    print_table(word_table(rows, fairness(configs)))
+    print(f"Results are in {output}")
 
 
 def _tasks(names: str) -> list[str]:
@@ -71,33 +68,6 @@ def _open(name: str, direction: Direction | None, max_length: int | None, dtype:
             "name an encoder folder or a language model"
         )
     return encoder
-
-
-def _print(rows: Sequence[Sequence[WordResult]], console: Console) -> None:
-    results = [result for row in rows for result in row]
-    title = "Word-level tasks: linear heads on frozen states, percent"
-    table = Table(title=title, box=box.SIMPLE, title_justify="left")
-    table.add_column("encoder", overflow="fold")
-    table.add_column("attention")
-    table.add_column("reading")
-    for result in rows[0]:
-        table.add_column(f"{result.task}\naccuracy", justify="right", no_wrap=True)
-        if result.f1:
-            table.add_column(f"{result.task}\nF1", justify="right", no_wrap=True)
-    for row in rows:
-        spreads = [spread for result in row for spread in (result.accuracy, result.f1) if spread]
-        table.add_row(Text(row[0].encoder), row[0].direction, row[0].reading, *map(_show, spreads))
-    console.print(table)
-    if limit := results[0].limit:
-        console.print(f"On the first {limit:,} sentences of each split only; published figures are on all of them.")
-    for result in results:
-        if unread := sum(result.unread.values()):
-            why = f"{result.encoder} did not read {unread:,} words of {result.task}; raise --max_length."
-            console.print(Text(why), soft_wrap=True)
-
-
-def _show(spread: Spread) -> str:
-    return f"{spread.mean:.2f}" + ("" if spread.std is None else f" ±{spread.std:.2f}")
 
 
 def _parser() -> ArgumentParser:
