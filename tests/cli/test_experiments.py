@@ -58,6 +58,15 @@ def parse(arguments: list[str]) -> dict[str, Any]:
     return parsing(arguments).config.fit.as_dict()
 
 
+def test_a_file_of_text_is_a_source_and_not_a_configuration(tmp_path: Path):
+    text = tmp_path / "text.txt"
+    text.write_text("Plain prose that is a scalar in YAML.\nA second paragraph.\n")
+    config = ROOT / "experiments" / "pretrain_compress.yaml"
+    arguments = ["fit", "--config", str(config), "--data.train", str(text), "--data.validation", str(text)]
+    data = parse(arguments)["data"]
+    assert (data["train"], data["validation"]) == (str(text), str(text))
+
+
 def command(path: Path) -> list[str]:
     """The command that the head of the file gives, or else `fit` with the file alone."""
     head = [line.lstrip("# ") for line in path.read_text().splitlines() if line.startswith("#")]

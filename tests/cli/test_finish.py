@@ -31,6 +31,9 @@ def mirror(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from tests.evaluation.mteb.examples import write_mirror
 
     write_mirror(workplace / "data" / "mirror")
+    sts = workplace / "data" / "mirror" / "mteb" / "stsbenchmark-sts"
+    shutil.copytree(sts / "default", sts, dirs_exist_ok=True)
+    shutil.copy(sts / "test.jsonl", sts / "validation.jsonl")  # which training watches
     monkeypatch.setenv("LLM2COMP_DATA", "data")
     return workplace / "data" / "mirror"
 
@@ -104,7 +107,8 @@ def test_wandb_has_the_results(arguments: Arguments, run_folder: Folder, monkeyp
     assert media == {"images", "table"}
 
 
-def test_the_stage_before_is_told(arguments: Arguments, run_folder: Folder):
+def test_the_stage_before_is_told(arguments: Arguments, run_folder: Folder, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
     main(arguments(*SHORT, "--trainer.logger", "false"))
     main(arguments("--run", "b", "--trainer.max_steps", "2", "--model.encoder", str(run_folder("a") / "encoder")))
     assert wandb.run is not None
@@ -173,7 +177,7 @@ def test_what_keeps_it_from_being_scored_is_told_before_training(
         arguments(*quiet, "--evaluate_on", "STSBenchmrk")
     )
     shutil.rmtree(mirror / "mteb" / "biosses-sts")
-    assert "llm2comp data mirror --tasks BIOSSES" in refused(arguments(*quiet, "--evaluate_on", "quick,BIOSSES"))
+    assert "llm2comp data mirror --tasks BIOSSES" in refused(arguments(*quiet, "--evaluate_on", "STSBenchmark,BIOSSES"))
     find = importlib.util.find_spec
     monkeypatch.setattr(
         "llm2comp.evaluation.mteb.library.find_spec", lambda name: None if name == "mteb" else find(name)

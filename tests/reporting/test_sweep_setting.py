@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> RunFolder:
     """A run beside the copy of its sweep."""
     run = RunFolder(tmp_path, "ablation_kl", "first")
     run.path.mkdir(parents=True)
-    (run.path.parent / "sweep.yaml").write_text(yaml.safe_dump(SWEEP))
+    (run.path.parent / "sweep.yaml").write_text(yaml.safe_dump(SWEEP, sort_keys=False))
     return run
 
 

@@ -10,9 +10,8 @@ from llm2comp.errors import unknown
 COMMANDS = {
     "fit": ("llm2comp.cli.training", "train an encoder from a YAML experiment"),
     "validate": ("llm2comp.cli.training", "measure an encoder on held-out text"),
-    "plan": ("llm2comp.cli.plan", "say what memory training takes of each device, and what fits"),
     "ablate": ("llm2comp.cli.ablate", "run a sweep of experiments on this machine"),
-    "dashboard": ("llm2comp.cli.dashboard", "make a page of all ablations, or W&B workspaces and reports"),
+    "dashboard": ("llm2comp.cli.dashboard", "make a page of all ablations"),
     "mine": ("llm2comp.cli.mine", "give pairs the hard negatives that an encoder finds"),
     "evaluate": ("llm2comp.cli.evaluate", "score encoders on MTEB tasks"),
     "tabulate": ("llm2comp.cli.tabulate", "put scores into a table, beside the published ones"),

@@ -1,7 +1,7 @@
 """Argument parsing whose errors name what is wrong, and the nearest name there is, in a few lines."""
 
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
 
@@ -17,6 +17,11 @@ _KEY = re.compile(r'Parser key "(?:\w+\.)*(\w+)"')
 
 class Parser(LightningArgumentParser):
     """Lightning's parser; what it cannot parse is a UserError, without the list of all options."""
+
+    def add_class_arguments(self, theclass: Any, nested_key: str | None = None, **options: Any) -> Any:
+        # A path that --data.train gets is a source: as the path of a sub-configuration its text would take its place.
+        options["sub_configs"] = options.get("sub_configs", False) and nested_key != "data"
+        return super().add_class_arguments(theclass, nested_key, **options)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         if not self.exit_on_error:  # jsonargparse tries one reading of a value after the other

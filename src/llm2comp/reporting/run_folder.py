@@ -7,6 +7,9 @@ from pathlib import Path
 
 from llm2comp.errors import UserError, unknown
 
+# What a run has printed, where what started it keeps that; it may be there before the run.
+LOG = "log.txt"
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -74,7 +77,7 @@ class RunFolder:
         """
         folder = cls(Path(root), experiment, run or os.environ.get("LLM2COMP_RUN") or _time_name())
         # The other processes of a run come to a folder that the first has begun to fill.
-        if _is_first_process() and folder.path.is_dir() and any(folder.path.iterdir()):
+        if _is_first_process() and folder.path.is_dir() and any(path.name != LOG for path in folder.path.iterdir()):
             resume = "; or resume that run with --ckpt_path last" if folder.last_checkpoint.is_file() else ""
             raise UserError(
                 f"the run folder {folder.path} exists and is not empty; choose another run name, or none{resume}"

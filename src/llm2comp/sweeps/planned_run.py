@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from llm2comp.reporting.run_folder import RunFolder
-
-LOG = "log.txt"
+from llm2comp.reporting.run_folder import LOG, RunFolder
 
 
 @dataclass(frozen=True)

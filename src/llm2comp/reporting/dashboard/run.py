@@ -12,9 +12,8 @@ from llm2comp.reporting.dashboard.measures import measured
 from llm2comp.reporting.dashboard.options import Options, flatten, read_config
 from llm2comp.reporting.metrics_file import read_metrics
 from llm2comp.reporting.results import RunResults
-from llm2comp.reporting.run_folder import RunFolder
+from llm2comp.reporting.run_folder import LOG, RunFolder
 from llm2comp.reporting.scrub import scrub
-from llm2comp.sweeps.planned_run import LOG
 
 State = Literal["finished", "failed", "running", "unfinished"]
 Series = dict[str, list[tuple[int, float]]]  # (step, value) pairs by metric

@@ -1,1 +1,0 @@
-"""Dashboards in W&B, as code: building them needs no account, saving them does."""
