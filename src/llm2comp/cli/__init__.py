@@ -10,6 +10,7 @@ from llm2comp.errors import unknown
 COMMANDS = {
     "fit": ("llm2comp.cli.training", "train an encoder from a YAML experiment"),
     "validate": ("llm2comp.cli.training", "measure an encoder on held-out text"),
+    "plan": ("llm2comp.cli.plan", "say what memory training takes of each device, and what fits"),
     "ablate": ("llm2comp.cli.ablate", "run a sweep of experiments on this machine"),
     "dashboard": ("llm2comp.cli.dashboard", "make a page of all ablations"),
     "mine": ("llm2comp.cli.mine", "give pairs the hard negatives that an encoder finds"),

@@ -1,0 +1,1 @@
+"""What a training step needs of a device's memory, known before any weight is loaded."""

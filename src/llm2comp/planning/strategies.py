@@ -1,0 +1,97 @@
+"""The memory of one device when a model is trained by several, under each of the strategies that Lightning has."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+
+from llm2comp.errors import UserError
+from llm2comp.planning.memory_tracker import Memory, Part
+from llm2comp.planning.model_size import ModelSize
+from llm2comp.planning.training import Training
+
+Strategy = Literal["one device", "ddp", "fsdp2", "deepspeed_stage_2", "deepspeed_stage_3"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+# By part; "communication" is what processes send, receive and make whole for a while.
+Footprint = dict[str, int]
+
+_OF_MODEL: tuple[Part, ...] = ("weights", "frozen copy", "trained", "gradients", "optimizer")
+# Elements, as Lightning and DeepSpeed have them by default; buckets are of float32, as gradients are.
+_REDUCE_BUCKET, _LIVE_PARAMETERS = 200_000_000, 1_000_000_000
+_FLOAT32 = 4
+
+
+def footprint(strategy: Strategy, memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
+    """What a device holds at a moment when one device alone would hold `memory`."""
+    return _FOOTPRINTS[strategy](memory, training, size, devices)
+
+
+def processes(strategy: Strategy, devices: int) -> int:
+    """How many processes train, one a device."""
+    return 1 if strategy == "one device" else devices
+
+
+def refusal(strategy: Strategy, training: Training, devices: int) -> str | None:
+    """Why the strategy cannot train this at all, if it cannot."""
+    divides_weights = strategy in ("fsdp2", "deepspeed_stage_3")
+    if divides_weights and training.quantization is not None:
+        return "4-bit weights cannot be divided"
+    if strategy == "deepspeed_stage_3" and getattr(training.objective, "micro_batch_size", None) is not None:
+        return "micro_batch_size needs several gradients a step"
+    if strategy.startswith("deepspeed") and training.device == "cpu":
+        return "DeepSpeed needs GPUs"
+    try:
+        training.data.shared_by(processes(strategy, devices))
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _one_device(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
+    return {**memory, "communication": 0}
+
+
+def _ddp(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
+    """All of it on each device, and the buckets by which gradients are sent."""
+    return {**memory, "communication": size.memory["trained"]}
+
+
+def _fsdp2(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
+    """1/N of the model.
+
+    Whole are, in the compute type, the block at work and the one that comes next, and of the block's gradients those
+    that were computed and, in float32, those to be sent; and what lies outside the blocks, with its gradients.
+    """
+    element = torch.finfo(training.dtype).bits // 8
+    blocks = 2 * element * size.block_parameters + (element + _FLOAT32) * size.block_trained
+    return {**_divided(memory, _OF_MODEL, devices), "communication": blocks + size.outside + size.outside_trained}
+
+
+def _zero_2(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
+    """All weights, 1/N of gradients and optimiser states.
+
+    The optimiser has a copy of its part of what trains, and gradients are sent from two buckets.
+    """
+    divided = _divided(memory, ("gradients", "optimizer"), devices)
+    divided["trained"] += -(-memory["trained"] // devices)
+    return {**divided, "communication": 2 * _FLOAT32 * _REDUCE_BUCKET}
+
+
+def _zero_3(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
+    """1/N of the model; whole are up to a thousand million parameters, and gradients are sent from a bucket."""
+    kept = sum(size.memory[part] for part in ("weights", "frozen copy", "trained"))
+    live = min(kept, kept * _LIVE_PARAMETERS // size.parameters)
+    return {**_divided(memory, _OF_MODEL, devices), "communication": live + _FLOAT32 * _REDUCE_BUCKET}
+
+
+_FOOTPRINTS: dict[Strategy, Callable[[Memory, Training, ModelSize, int], Footprint]] = {
+    "one device": _one_device,
+    "ddp": _ddp,
+    "fsdp2": _fsdp2,
+    "deepspeed_stage_2": _zero_2,
+    "deepspeed_stage_3": _zero_3,
+}
+
+
+def _divided(memory: Memory, parts: tuple[Part, ...], devices: int) -> Footprint:
+    return {part: -(-size // devices) if part in parts else size for part, size in memory.items()}
