@@ -51,7 +51,7 @@ def test_it_prints_parts_and_ends_with_a_line_to_run(config_alone: str, capsys: 
     words = shlex.split(command)
     assert words[:2] == ["llm2comp", "fit"]
     config = experiment(words[2:])
-    assert (config.trainer.strategy, config.trainer.devices) == ("ddp", 2)
+    assert (config.trainer.strategy, int(config.trainer.devices)) == ("ddp", 2)
     assert config.model.init_args.encoder == config_alone
 
 
