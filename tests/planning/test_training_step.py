@@ -1,5 +1,6 @@
 """What running a step for its shapes finds is what the step takes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,13 @@ def test_the_allocator_counts_the_same(case: str, tmp_path: Path):
     training = planned(folder, max_length=200, **CASES[case])
     expected = beyond_the_model(most(step_peaks(training, ROWS, LAYERS)))
     assert measured_step(training, ROWS) == pytest.approx(expected, rel=0.02)
+
+
+def test_gradients_of_earlier_batches_stay_while_more_are_added(llama: Path):
+    training = planned(llama, lora=None, accumulates=True)
+    added, first = step_peaks(training, ROWS, LAYERS), step_peaks(replace(training, accumulates=False), ROWS, LAYERS)
+    backward = next(segment for segment in added if segment.startswith("backward"))
+    assert added[backward][1]["gradients"] > 1.5 * first[backward][1]["gradients"]
 
 
 class Step(L.Callback):
