@@ -59,7 +59,7 @@ class Run:
 
 def train(run: Run) -> dict[str, Any]:
     """Losses and validation metrics of a run on this process, its last checkpoint saved as `run.save`."""
-    torch.manual_seed(0)
+    L.seed_everything(0, verbose=False)
     GROUP_TOKENS["cpu"] = run.group_tokens
     recorder = Recorder()
     trainer = L.Trainer(
