@@ -9,6 +9,8 @@ os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # The workers of pytest-xdist share the cores; more threads than cores would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Compiling takes longer than what these tests run.
+os.environ["TORCHDYNAMO_DISABLE"] = "1"
 
 import pytest
 import torch

@@ -17,7 +17,7 @@ from llm2comp.encoder.config import EncoderConfig
 from llm2comp.encoder.encoder import Encoder
 from llm2comp.errors import UserError
 from llm2comp.objectives import MNTP
-from llm2comp.objectives import mntp as mntp_module
+from llm2comp.objectives import token_losses
 from tests.tiny import randomise_adapters, tiny_architecture, tiny_tokenizer
 
 PAD, BOS, MASK = 2, 0, 5
@@ -140,7 +140,7 @@ def test_full_training_keeps_the_original_head_where_it_is_tied_to_the_embedding
 
 
 def test_over_batches_loss_and_accuracy_are_means_over_all_masked_tokens(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(mntp_module.CHUNK_ELEMENTS, "cpu", 2 * 384)  # two tokens at a time
+    monkeypatch.setitem(token_losses.CHUNK_ELEMENTS, "cpu", 2 * 384)  # two tokens at a time
     encoder, batch = make_encoder(), make_batch((5, 9, 3, 12))
     found = plain_log_p(encoder, batch)
     # Half of the labels become what the model says, so that there are both right and wrong.

@@ -3,12 +3,14 @@
 import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from llm2comp.backbone.attention import Direction, attention_direction
+from llm2comp.backbone.compilation import compile_blocks
 from llm2comp.backbone.forward import evaluation_mode, input_embeddings, last_hidden_states
 from llm2comp.backbone.head import LMHead, lm_head
 from llm2comp.backbone.loading import prove_lm
@@ -35,6 +37,7 @@ class Backbone(nn.Module):
         self.frozen_decoder = None if frozen_decoder is None else frozen_decoder.requires_grad_(False).eval()
         self.compute_dtype = self.dtype
         self.trains = False
+        self.compiled = False
 
     @property
     def hidden_size(self) -> int:
@@ -61,7 +64,7 @@ class Backbone(nn.Module):
     @property
     def head(self) -> LMHead:
         """The frozen language-model head of the decoder."""
-        return lm_head(self.decoder)
+        return replace(lm_head(self.decoder), compiled=self.compiled)
 
     @property
     def has_adapters(self) -> bool:
@@ -84,6 +87,12 @@ class Backbone(nn.Module):
         head = self.lm.get_output_embeddings()
         if head is not None and head.weight is not input_embeddings(self.lm).weight:
             head.requires_grad_(False)  # the decoder's own is the one in use
+
+    def compile_passes(self) -> None:
+        """Compile the blocks of the models, and the losses through the head."""
+        self.compiled = True
+        for lm in self.language_models:
+            compile_blocks(lm)
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Input embeddings [B, T, H] of token ids [B, T]."""

@@ -14,13 +14,15 @@ from llm2comp.errors import UserError
 class LMHead:
     """logits = softcap(scale * (hidden @ weight.T + bias)), in float32.
 
-    weight [V, H], bias [V] or None; `scale` as in Cohere and Granite, `softcap` as in Gemma 2.
+    weight [V, H], bias [V] or None; `scale` as in Cohere and Granite, `softcap` as in Gemma 2. `compiled`: losses
+    through it are compiled.
     """
 
     weight: Tensor
     bias: Tensor | None = None
     scale: float = 1.0
     softcap: float | None = None
+    compiled: bool = False
 
     @property
     def vocab_size(self) -> int:

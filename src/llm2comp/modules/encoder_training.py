@@ -6,12 +6,14 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.strategies import DeepSpeedStrategy
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 from torchmetrics import MeanMetric
 
 from llm2comp.backbone.attention import Direction
 from llm2comp.backbone.blocks import checkpoint_blocks
+from llm2comp.backbone.compilation import Compile, should_compile
 from llm2comp.backbone.loading import Precision, Quantization, fast_dtype
 from llm2comp.backbone.lora import LoRA
 from llm2comp.backbone.spec import resolve
@@ -45,6 +47,8 @@ class EncoderTraining(L.LightningModule):
         quantization: `4bit` for QLoRA.
         activation_checkpointing: keep a block's input only, and compute the rest again in the backward pass: less
             memory, a third more time.
+        compile: let torch compile the blocks and the losses through the head; `auto`: in one process on a CPU that has
+            a C++ compiler.
 
     Raises UserError for an encoder the objective cannot train, and whatever loading a model raises.
     """
@@ -69,6 +73,7 @@ class EncoderTraining(L.LightningModule):
         attention: str | None = None,
         quantization: Quantization | None = None,
         activation_checkpointing: bool = False,
+        compile: Compile = "auto",
     ) -> None:
         super().__init__()
         self.strict_loading = False  # checkpoints hold trainable parameters only
@@ -81,6 +86,7 @@ class EncoderTraining(L.LightningModule):
         self.attention_dropout = attention_dropout
         self.quantization = quantization
         self.activation_checkpointing = activation_checkpointing
+        self.compile_setting: Compile = compile
         if quantization is not None and lora is None:
             raise UserError("4-bit weights cannot train: set --model.lora, or leave --model.quantization unset")
         stored = load_encoder_config(self.spec)
@@ -119,9 +125,19 @@ class EncoderTraining(L.LightningModule):
             return
         # A strategy that shards fills it.
         self.encoder = self._make_encoder(self.objective.needs_decoder, empty=self.device_mesh is not None)
+        if self._should_compile():
+            self.encoder.backbone.compile_passes()
         if self.activation_checkpointing:
             for lm in self.encoder.backbone.language_models:
                 checkpoint_blocks(lm)
+
+    def _should_compile(self) -> bool:
+        trainer = self._trainer
+        processes = 1 if trainer is None else trainer.world_size
+        sharded = self.device_mesh is not None or (
+            trainer is not None and isinstance(trainer.strategy, DeepSpeedStrategy)
+        )
+        return should_compile(self.compile_setting, processes, sharded)
 
     def _make_encoder(self, with_decoder: bool, empty: bool) -> Encoder:
         encoder = build_encoder(

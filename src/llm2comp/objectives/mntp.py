@@ -12,7 +12,7 @@ from llm2comp.errors import UserError
 from llm2comp.objectives.base import Measurement, Objective
 from llm2comp.objectives.flops import head_flops, pass_flops
 from llm2comp.objectives.process_mean import process_mean
-from llm2comp.objectives.token_losses import CHUNK_ELEMENTS, cross_entropy
+from llm2comp.objectives.token_losses import chunk_size, cross_entropy
 
 
 class MNTP(Objective):
@@ -77,8 +77,7 @@ class MNTP(Objective):
 
 def _accuracy(hidden_states: Tensor, labels: Tensor, head: LMHead) -> Tensor:
     """The share of tokens [N] that the head finds most likely after the states [N, H]; zero for no tokens."""
-    device = hidden_states.device.type
-    size = max(1, CHUNK_ELEMENTS.get(device, CHUNK_ELEMENTS["cpu"]) // head.vocab_size)
+    size = chunk_size(head, hidden_states.device)
     found = torch.zeros((), device=hidden_states.device)
     for states, tokens in zip(hidden_states.split(size), labels.split(size), strict=True):
         found += (head.logits(states).argmax(-1) == tokens).sum()
