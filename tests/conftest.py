@@ -1,7 +1,9 @@
 """Fixtures shared by all tests: tiny random models, and the folder of real data where there is one."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 # Before the libraries that read them once, as they are imported.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -17,6 +19,18 @@ import torch
 
 from tests.tiny import tiny_config, tiny_lm, tiny_tokenizer
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@pytest.fixture(autouse=True)
+def restored_environment() -> Iterator[None]:
+    """Libraries leave variables for processes they start, as Lightning its seed, and those would go to later tests."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
 
 @pytest.fixture
 def shared_data() -> Path:
@@ -26,6 +40,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}; set LLM2COMP_DATA")
     return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> "list[Figure]":
+    """The figures that are saved, each as often as it is."""
+    from matplotlib.figure import Figure
+
+    figures = []
+    save = Figure.savefig
+
+    def keep(figure: Figure, *args: Any, **kwargs: Any) -> None:
+        figures.append(figure)
+        save(figure, *args, **kwargs)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
 
 
 @pytest.fixture(scope="session")

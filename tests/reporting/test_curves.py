@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import matplotlib.figure
 import numpy as np
 import pytest
 from matplotlib.image import imread
@@ -16,20 +15,6 @@ from llm2comp.reporting.run_folder import RunFolder
 @pytest.fixture
 def run(tmp_path: Path) -> RunFolder:
     return RunFolder(tmp_path, "pretrain_compress", "first")
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[matplotlib.figure.Figure]:
-    """The figures that are saved."""
-    figures = []
-    save = matplotlib.figure.Figure.savefig
-
-    def keep(figure: matplotlib.figure.Figure, *args, **kwargs) -> None:
-        figures.append(figure)
-        save(figure, *args, **kwargs)
-
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", keep)
-    return figures
 
 
 def test_every_metric_has_its_panel_with_a_unit(run: RunFolder, drawn: list):
