@@ -41,8 +41,9 @@ from llm2comp.strategies.environment import check_processes, end_with_launcher
 if TYPE_CHECKING:
     from mteb.abstasks import AbsTask
 
-# What Lightning says at every start, and nobody acts on.
-CHATTER = ("GPU available", "TPU available", "💡 Tip", "`weights_only` was not set")
+# What is said at every start or end, and nobody acts on. The last is DeepSpeed, which transformers imports to save a
+# model, whether it is used or not; with DeepSpeed there is a GPU.
+CHATTER = ("GPU available", "TPU available", "💡 Tip", "`weights_only` was not set", "Setting accelerator to CPU")
 
 
 class TrainingCLI(LightningCLI):
@@ -162,6 +163,7 @@ def main(arguments: list[str]) -> None:
     """Train or validate."""
     for handler in logging.getLogger("lightning.pytorch").handlers:
         handler.addFilter(_worth_saying)
+    logging.getLogger("DeepSpeed").addFilter(_worth_saying)
     for noise in ("LightningCLI's args parameter", ".*LeafSpec", ".*in eval mode at the start", ".*callbacks used to"):
         warnings.filterwarnings("ignore", message=noise)
     register()
