@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.figure import Figure
 
 from llm2comp.cli import main as llm2comp
 from llm2comp.cli.analyze import main
@@ -30,6 +31,15 @@ def trained(arguments: Arguments, run_folder: Folder, capsys: pytest.CaptureFixt
     llm2comp(arguments("--run", "a", *worst, "--trainer.logger", "false", "--trainer.val_check_interval", "3"))
     capsys.readouterr()
     return run_folder("a")
+
+
+@pytest.fixture
+def kept(arguments: Arguments, run_folder: Folder, capsys: pytest.CaptureFixture[str]) -> Path:
+    """The folder of a run that has kept its checkpoints: ten and more, so that 12 comes after 9."""
+    more = ("--keep_checkpoints", "all", "--checkpoint_every", "1", "--trainer.logger", "false")
+    llm2comp(arguments("--run", "kept", *more))
+    capsys.readouterr()
+    return run_folder("kept")
 
 
 def results(folder: Path) -> dict[str, dict[str, Any]]:
@@ -81,8 +91,9 @@ def test_a_run_is_measured_before_training_and_at_its_checkpoints(
     assert 0 < steps["best"] < steps["last"] == 12
     main(["analyze", "--checkpoints", str(trained), "--texts", str(corpus), "--count", "20", "--output", str(tmp_path)])
     names = [f"a, step {step}" for step in (0, steps["best"], 12)]
-    measured = results(tmp_path)
+    measured = {each["name"]: each for each in json.loads((tmp_path / "geometry.json").read_text())["runs"]["a"]}
     assert list(measured) == names
+    assert [each["step"] for each in measured.values()] == [0, steps["best"], 12]
     assert FAIR not in capsys.readouterr().out
     ranks = [measured[name]["effective_rank"] for name in names]
     assert len(set(ranks)) == 3
@@ -91,6 +102,62 @@ def test_a_run_is_measured_before_training_and_at_its_checkpoints(
     exported = measure_geometry("", encoder, held_out_texts(str(corpus), 0.1, 20, 6))
     assert ranks[1] == pytest.approx(exported.effective_rank, rel=1e-3)
     assert ranks[0] != pytest.approx(exported.effective_rank, rel=1e-3)
+
+
+def test_runs_are_drawn_over_their_steps(
+    kept: Path,
+    trained: Path,
+    corpus: Path,
+    tmp_path: Path,
+    drawn: list[Figure],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setenv("COLUMNS", "120")
+    given = ["--checkpoints", str(kept), "--checkpoints", f"x/y={trained}", "--texts", str(corpus), "--count", "20"]
+    main(["analyze", *given, "--output", str(tmp_path / "out")])
+    printed = capsys.readouterr().out
+    at = [printed.index(f"kept, step {step} ") for step in range(13)]
+    assert at == sorted(at)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "geometry.json",
+        *(f"{name}.{kind}" for name in ("geometry_kept", "geometry_x-y", "over_steps") for kind in ("pdf", "png")),
+    }
+    runs = json.loads((tmp_path / "out" / "geometry.json").read_text())["runs"]
+    assert [each["step"] for each in runs["kept"]] == list(range(13))
+    of_kept, of_trained, over_steps = drawn[::2]
+    # The first, the last and some between.
+    assert [line.get_label() for line in of_kept.axes[0].lines] == [f"step {step}" for step in (0, 2, 5, 7, 10, 12)]
+    heatmaps = [axes.get_title().split("\n")[0] for axes in of_kept.axes if axes.images]
+    assert heatmaps == [f"step {step}" for step in (0, 4, 8, 12)]
+    assert len([axes for axes in of_trained.axes if axes.images]) == len(of_trained.axes[0].lines) == 3
+    panels = {axes.get_title(loc="left"): axes for axes in over_steps.axes}
+    assert len(panels) == 6
+    first, second = panels["uniformity ↓"].lines
+    assert (first.get_label(), second.get_label()) == ("kept", "x/y")
+    assert first.get_xdata().tolist() == list(range(13))
+    assert first.get_ydata().tolist() == [each["uniformity"] for each in runs["kept"]]
+
+
+def test_two_runs_of_one_name_are_refused(trained: Path, corpus: Path):
+    twice = ["--checkpoints", str(trained), "--checkpoints", str(trained)]
+    with pytest.raises(UserError, match="two are called 'a'; give them names: --checkpoints NAME="):
+        main(["analyze", *twice, "--texts", str(corpus), "--count", "2"])
+
+
+def test_the_table_breaks_no_number_and_no_heading_in_80_columns(
+    lm_folder: Path, corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "80")
+    name = "a-name-of-thirty-characters-xx"
+    main(["analyze", "--encoder", f"{name}={lm_folder}", "--texts", str(corpus), "--held_out", "1", "--count", "50"])
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    heading = next(i for i, line in enumerate(lines) if "participation" in line)
+    assert lines[heading + 1].split() == ["rank", "ratio", "IsoScore", "alignment", "uniformity", "correlation"]
+    row = next(i for i, line in enumerate(lines) if line.startswith(name[:10]))
+    assert len(lines[row].split()) == 7
+    assert name in "".join(line.split()[0] for line in lines[row : row + 3] if line.strip())
 
 
 def test_few_texts_are_said_to_be_few(lm_folder: Path, corpus: Path, capsys: pytest.CaptureFixture[str]):

@@ -116,6 +116,29 @@ def test_any_checkpoint_can_be_gone_on_from_in_a_new_run(arguments: Arguments, r
         assert resumed[name] == [point for point in straight[name] if point[0] >= start]
 
 
+def test_checkpoints_are_kept_by_step_and_hold_what_trains(
+    arguments: Arguments, run_folder: Folder, refused: Refused, capsys: pytest.CaptureFixture[str]
+):
+    quiet = ["--trainer.logger", "false", "--run", "a"]
+    main(arguments(*quiet, "--keep_checkpoints", "all", "--trainer.max_steps", "9"))
+    folder = run_folder("a") / "checkpoints"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        *("best.ckpt", "last.ckpt", "step=3.ckpt", "step=6.ckpt", "step=9.ckpt")
+    ]
+    last, kept = load(folder / "last.ckpt"), load(folder / "step=9.ckpt")
+    assert kept["state_dict"].keys() == last["state_dict"].keys()
+    assert all(torch.equal(kept["state_dict"][name], tensor) for name, tensor in last["state_dict"].items())
+    capsys.readouterr()
+    message = refused(arguments("--run", "b", "--trainer.logger", "false", "--ckpt_path", str(folder / "step=6.ckpt")))
+    assert "the checkpoint of step 6 holds weights only" in message
+    assert "resume from last.ckpt or best.ckpt" in message
+    main(arguments("--ckpt_path", str(folder / "step=6.ckpt"), subcommand="validate"))
+
+    main(arguments(*quiet, "--keep_checkpoints", "2", "--ckpt_path", "last"))
+    assert load(folder / "last.ckpt")["global_step"] == 12
+    assert sorted(path.name for path in folder.glob("step*")) == ["step=12.ckpt", "step=9.ckpt"]
+
+
 class Shortened:
     """Stands in for a hook of a callback and fails when it is called for this time."""
 

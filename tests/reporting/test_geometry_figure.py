@@ -1,27 +1,17 @@
 """The picture of spectra and correlations tells its curves apart without colour, and is written as PNG and PDF."""
 
+from itertools import combinations
 from pathlib import Path
 
-import matplotlib.figure
 import numpy as np
 import pytest
+from matplotlib.colors import rgb_to_hsv, to_rgb
 from matplotlib.image import imread
+from matplotlib.legend import Legend
+from matplotlib.text import Text
 
 from llm2comp.reporting.geometry_figure import draw_geometry
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[matplotlib.figure.Figure]:
-    """The figures that are saved."""
-    figures = []
-    save = matplotlib.figure.Figure.savefig
-
-    def keep(figure: matplotlib.figure.Figure, *args, **kwargs) -> None:
-        figures.append(figure)
-        save(figure, *args, **kwargs)
-
-    monkeypatch.setattr(matplotlib.figure.Figure, "savefig", keep)
-    return figures
+from llm2comp.reporting.print_figure import PAGE_WIDTH
 
 
 def spectra(count: int) -> dict[str, list[float]]:
@@ -41,6 +31,47 @@ def test_curves_differ_in_line_style_and_colour_and_end_where_rounding_begins(tm
     assert len({repr(line._unscaled_dash_pattern) for line in lines}) == 7
     np.testing.assert_allclose(lines[1].get_ydata(), given["encoder 1"])
     assert lines[-1].get_xdata().tolist() == [1, 2]
+
+
+def test_more_curves_than_colours_differ_still(tmp_path: Path, drawn: list):
+    draw_geometry(spectra(20), {}, tmp_path)
+    lines = drawn[0].axes[0].lines
+    assert len({(line.get_color(), repr(line._unscaled_dash_pattern)) for line in lines}) == 20
+
+
+def test_checkpoints_of_a_run_go_from_light_to_dark(tmp_path: Path, drawn: list):
+    paths = draw_geometry(spectra(5), {}, tmp_path, run="sweep/a")
+    assert [path.name for path in paths] == ["geometry_sweep-a.pdf", "geometry_sweep-a.png"]
+    (axes,) = drawn[0].axes
+    assert axes.get_title(loc="left") == "sweep/a: spectrum of the embeddings"
+    light = [rgb_to_hsv(to_rgb(line.get_color()))[2] for line in axes.lines]
+    assert light == sorted(light, reverse=True)
+    assert max(light) - min(light) > 0.3
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 7])
+@pytest.mark.parametrize("name", ["KL", "a long name that takes two lines or more"])
+def test_no_text_lies_over_other_text_or_outside(count: int, name: str, tmp_path: Path, drawn: list):
+    names = [f"{i} {name}" for i in range(count)]
+    draw_geometry(
+        dict(zip(names, spectra(count).values(), strict=True)),
+        {each: np.eye(8).tolist() for each in names},
+        tmp_path,
+    )
+    figure = drawn[0]
+    figure.draw_without_rendering()
+    labels = [text for axes in figure.axes for text in (axes.title, axes._left_title, axes.xaxis.label)]
+    texts = [text for text in labels if text.get_text()] + [
+        text for legend in figure.findobj(Legend) for text in legend.get_texts()
+    ]
+    assert len(texts) >= 2 * count + 2
+    boxes = [text.get_window_extent() for text in texts] + [axes.bbox for axes in figure.axes]
+    assert all(figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 for box in boxes)
+    for first, second in combinations(boxes, 2):
+        assert not (first.x0 < second.x1 and second.x0 < first.x1 and first.y0 < second.y1 and second.y0 < first.y1)
+    # At the width of a page, so that this is its size in print.
+    assert figure.get_figwidth() <= PAGE_WIDTH
+    assert min(text.get_fontsize() for text in figure.findobj(Text)) >= 7
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -1,9 +1,7 @@
 """`llm2comp analyze`: how the embeddings and memory states of encoders lie in space."""
 
-import json
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from jsonargparse import ArgumentParser
@@ -15,6 +13,7 @@ from rich.text import Text
 
 from llm2comp.backbone.loading import Precision
 from llm2comp.cli.checkpoints import checkpoints
+from llm2comp.cli.geometry_files import MEASURES, write_geometry
 from llm2comp.data.held_out import held_out_texts
 from llm2comp.encoder.config import EncoderConfig
 from llm2comp.encoder.opening import open_encoder
@@ -22,52 +21,52 @@ from llm2comp.encoder.text_encoder import TextEncoder
 from llm2comp.errors import UserError
 from llm2comp.evaluation.fairness import fairness, recorded
 from llm2comp.evaluation.geometry import Geometry, measure_geometry
-from llm2comp.reporting.geometry_figure import draw_geometry
 
 # A half of a text of six words has three.
 MIN_WORDS = 6
-COLUMNS = (
-    "effective rank ↑",
-    "participation ratio ↑",
-    "IsoScore ↑",
-    "alignment ↓",
-    "uniformity ↓",
-    "memory correlation ↓",
-)
 
 
 def main(arguments: list[str]) -> None:
-    """Print the encoders' geometry beside each other and, with an output folder, write it there with a figure."""
+    """Print the encoders' geometry beside each other and, with an output folder, write it there with figures."""
     options = _parser().parse_args(arguments[1:])
     if not options.encoder and not options.checkpoints:
         raise UserError("name what to analyze: --encoder A --encoder B, or --checkpoints RUN_FOLDER")
     texts = held_out_texts(options.texts, options.held_out, options.count, MIN_WORDS)
-    console = Console()
-    results: list[Geometry] = []
+    encoders: dict[str, Geometry] = {}
     configs: dict[str, EncoderConfig | None] = {}
-    for name, encoder in _named(options.encoder or [], options.dtype):
-        if name in configs:
-            raise UserError(f"two encoders are called {name!r}; give them names: --encoder NAME={name}")
-        results.append(_measure(name, encoder, texts))
+    for given in options.encoder or []:
+        name, spec = _named(given)
+        encoder = open_encoder(spec, dtype=options.dtype)
+        name = _unused(name or encoder.name, encoders, f"--encoder NAME={spec}")
+        encoders[name] = _measure(name, encoder, texts)
         configs[name] = recorded(encoder)
-    for run in options.checkpoints or []:
-        results += [_measure(name, encoder, texts) for name, encoder in checkpoints(Path(run))]
+    runs: dict[str, dict[int, Geometry]] = {}
+    for given in options.checkpoints or []:
+        name, folder = _named(given)
+        name = _unused(name or Path(folder).resolve().name, runs, f"--checkpoints NAME={folder}")
+        runs[name] = {
+            step: _measure(f"{name}, step {step}", encoder, texts) for step, encoder in checkpoints(Path(folder))
+        }
+    results = [*encoders.values(), *(geometry for steps in runs.values() for geometry in steps.values())]
+    console = Console()
     console.print(_table(results, options.texts))
     for note in [*fairness(configs), *_notes(results)]:
         console.print(Text(note))
     if options.output:
-        for path in _write(results, options.texts, Path(options.output)):
+        for path in write_geometry(encoders, runs, options.texts, Path(options.output).expanduser()):
             console.print(Text(f"Written: {path}"), soft_wrap=True)
 
 
-def _named(given: Sequence[str], dtype: Precision) -> Iterator[tuple[str, TextEncoder]]:
-    """The encoders written as `[NAME=]SPEC`, each opened when it is asked for."""
-    for text in given:
-        name, equals, spec = text.partition("=")
-        if not equals or Path(text).expanduser().exists():
-            name, spec = "", text
-        encoder = open_encoder(spec, dtype=dtype)
-        yield name or encoder.name, encoder
+def _named(given: str) -> tuple[str, str]:
+    """The name, or nothing, and the rest of what is written as `[NAME=]SPEC`."""
+    name, equals, spec = given.partition("=")
+    return ("", given) if not equals or Path(given).expanduser().exists() else (name, spec)
+
+
+def _unused(name: str, used: Container[str], example: str) -> str:
+    if name in used:
+        raise UserError(f"two are called {name!r}; give them names: {example}")
+    return name
 
 
 def _measure(name: str, encoder: TextEncoder, texts: Sequence[str]) -> Geometry:
@@ -77,20 +76,14 @@ def _measure(name: str, encoder: TextEncoder, texts: Sequence[str]) -> Geometry:
 
 def _table(results: Sequence[Geometry], source: str) -> Table:
     title = f"Geometry of the embeddings of {results[0].num_texts:,} texts of {source}"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE)
-    table.add_column("")
-    for heading in COLUMNS:
-        table.add_column(heading, justify="right")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, padding=0, show_edge=False)
+    table.add_column("", overflow="fold")
+    for heading, _ in MEASURES.values():
+        # In lines, so that in 80 columns only long names are broken.
+        table.add_column(heading.replace(" ", "\n"), justify="right", no_wrap=True)
     for result in results:
-        table.add_row(
-            Text(result.name),
-            f"{result.effective_rank:.1f}",
-            f"{result.participation_ratio:.1f}",
-            f"{result.isoscore:.3f}",
-            f"{result.alignment:.3f}",
-            f"{result.uniformity:.2f}",
-            "-" if result.memory_correlation is None else f"{result.memory_correlation:.3f}",
-        )
+        values = [(getattr(result, measure), form) for measure, (_, form) in MEASURES.items()]
+        table.add_row(Text(result.name), *("-" if value is None else format(value, form) for value, form in values))
     return table
 
 
@@ -102,18 +95,6 @@ def _notes(results: Sequence[Geometry]) -> list[str]:
         f"Few texts for the dimensions bound the effective rank, participation ratio and IsoScore of {names}; "
         "give more, with --texts and --count, to compare encoders of different widths."
     ]
-
-
-def _write(results: Sequence[Geometry], source: str, folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "geometry.json"
-    content = {"texts": source, "encoders": [asdict(result) for result in results]}
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    spectra = {result.name: result.spectrum for result in results}
-    correlations = {
-        result.name: result.memory_correlations for result in results if result.memory_correlations is not None
-    }
-    return [path, *draw_geometry(spectra, correlations, folder)]
 
 
 def _parser() -> ArgumentParser:
@@ -132,7 +113,8 @@ def _parser() -> ArgumentParser:
         "--checkpoints",
         type=str,
         action="append",
-        help="The folder of a training run, to analyze before training and at each checkpoint that it has kept.",
+        help="A training run, as FOLDER or NAME=FOLDER, to analyze before training and at each checkpoint that it has "
+        "kept (--keep_checkpoints of llm2comp fit). Give the option again for each.",
     )
     parser.add_argument(
         "--texts", type=str, default="embedded:wikipedia-sentences", help="The source of the texts, as for training."
@@ -144,6 +126,6 @@ def _parser() -> ArgumentParser:
         help="Texts of the documents that training with this validation_fraction holds out; 1 for all.",
     )
     parser.add_argument("--count", type=PositiveInt, default=2000, help="How many texts, at most.")
-    parser.add_argument("--output", type=str | None, default=None, help="Folder for geometry.json, .pdf and .png.")
+    parser.add_argument("--output", type=str | None, default=None, help="Folder for geometry.json and figures.")
     parser.add_argument("--dtype", type=Precision, default="auto", help="Type of the weights.")
     return parser

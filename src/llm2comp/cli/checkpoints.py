@@ -14,8 +14,8 @@ from llm2comp.modules.checkpoint_io import AtomicCheckpointIO
 from llm2comp.modules.encoder_training import EncoderTraining
 
 
-def checkpoints(run: Path) -> Iterator[tuple[str, Encoder]]:
-    """A run's encoder before training and at each step of which `checkpoints/` has one, with a name for each.
+def checkpoints(run: Path) -> Iterator[tuple[int, Encoder]]:
+    """A run's encoder before training, step 0, and at each step of which `checkpoints/` has one, in order.
 
     It is one encoder whose weights change: be done with one before asking for the next. Memory tokens that the run
     began are drawn anew for its beginning. Raises UserError for a folder that is not a run's, and for a checkpoint that
@@ -24,16 +24,14 @@ def checkpoints(run: Path) -> Iterator[tuple[str, Encoder]]:
     paths = sorted((run / "checkpoints").glob("*.ckpt"))
     if not (run / "config.yaml").is_file() or not paths:
         raise UserError(f"{run} is not the folder of a run: it lacks config.yaml or checkpoints/*.ckpt")
-    states = {}
-    for path in paths:
-        checkpoint = AtomicCheckpointIO().load_checkpoint(path)
-        states[checkpoint["global_step"]] = checkpoint["state_dict"]
+    # Read twice, so that memory holds one at a time.
+    steps = {AtomicCheckpointIO().load_checkpoint(path)["global_step"]: path for path in paths}
     module = _module(run / "config.yaml")
     encoder = module.encoder.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-    yield f"{run.name}, step 0", encoder
-    for step, state in sorted(states.items()):
-        module.load_state_dict(state, strict=False)
-        yield f"{run.name}, step {step}", encoder
+    yield 0, encoder
+    for step, path in sorted(steps.items()):
+        module.load_state_dict(AtomicCheckpointIO().load_checkpoint(path)["state_dict"], strict=False)
+        yield step, encoder
 
 
 def _module(path: Path) -> EncoderTraining:

@@ -5,9 +5,10 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
+from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -23,6 +24,7 @@ from llm2comp.modules.checkpoint_io import AtomicCheckpointIO
 from llm2comp.modules.encoder_training import EncoderTraining
 from llm2comp.modules.final_validation import FinalValidation
 from llm2comp.modules.interrupted_batch import InterruptedBatch
+from llm2comp.modules.kept_checkpoints import KeptCheckpoints
 from llm2comp.modules.movable_checkpoint import MovableCheckpoint
 from llm2comp.modules.random_state import RandomState
 from llm2comp.modules.token_count import TokenCount
@@ -60,7 +62,16 @@ class TrainingCLI(LightningCLI):
         parser.add_argument(
             "--monitor_mode", type=str, default="min", help="Whether less (min) or more (max) is better."
         )
-        parser.add_argument("--checkpoint_every", type=int, default=100, help="Optimizer steps between checkpoints.")
+        parser.add_argument(
+            "--checkpoint_every", type=PositiveInt, default=100, help="Optimizer steps between checkpoints."
+        )
+        parser.add_argument(
+            "--keep_checkpoints",
+            type=NonNegativeInt | Literal["all"],
+            default=0,
+            help="How many checkpoints to keep besides the last and the best, for llm2comp analyze --checkpoints: the "
+            "newest so many, or all. They hold what trains: adapters and memory tokens, or else the whole model.",
+        )
         parser.add_argument(
             "--evaluate_on",
             type=str | None,
@@ -123,7 +134,10 @@ class TrainingCLI(LightningCLI):
             save_on_exception=True,
             enable_version_counter=False,
         )
-        return [best, last]
+        if config.keep_checkpoints == 0:
+            return [best, last]
+        count = None if config.keep_checkpoints == "all" else config.keep_checkpoints
+        return [best, KeptCheckpoints(folder, config.checkpoint_every, count), last]
 
     def before_fit(self) -> None:
         self.datamodule.settings.shared_by(self.trainer.world_size)  # raises before anything is computed

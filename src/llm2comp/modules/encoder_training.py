@@ -206,6 +206,11 @@ class EncoderTraining(L.LightningModule):
         checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self.trainable}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        if self.trainer.training and "optimizer_states" not in checkpoint:
+            raise UserError(
+                f"the checkpoint of step {checkpoint['global_step']} holds weights only, from which training cannot go "
+                "on; resume from last.ckpt or best.ckpt"
+            )
         # ZeRO-3 leaves a parameter that is in parts without a shape.
         own = {name: tuple(getattr(p, "ds_shape", p.shape)) for name, p in self.trainable.items()}
         saved = {name: tuple(tensor.shape) for name, tensor in checkpoint["state_dict"].items()}

@@ -3,90 +3,99 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any
 
+import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.gridspec import SubplotSpec
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.figure import Figure, FigureBase
 
-# Okabe and Ito's colours, which colour-blind people can tell apart; line styles tell the curves apart without colour.
-COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-LINE_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (8, 2)), (0, (5, 1, 1, 1, 1, 1)), (0, (1, 4)))
+from llm2comp.reporting.print_figure import PAGE_WIDTH, STYLE, line_style, save
+
 # Shares of the largest singular value below this are rounding.
 SMALLEST = 1e-6
-# As many as stand over a heatmap.
-_TITLE_CHARACTERS = 22
-# What matplotlib embeds as outlines of a font, so that text in a PDF stays text.
-_TRUETYPE = 42
+# Inches.
+_SPECTRA_HEIGHT, _LEGEND_LINE, _HEATMAP = 2.9, 0.17, 1.75
+# Two columns of two heatmaps stand beside the spectra; more go below them, four in a row.
+_BESIDE, _IN_A_ROW = 4, 4
+# As many as stand over a heatmap, over the spectra, in half and in all of a line of the legend.
+_HEATMAP_CHARACTERS, _TITLE_CHARACTERS, _HALF_LINE, _LINE = 20, 44, 16, 40
 
 
 def draw_geometry(
-    spectra: Mapping[str, Sequence[float]], correlations: Mapping[str, Sequence[Sequence[float]]], folder: Path
+    spectra: Mapping[str, Sequence[float]],
+    correlations: Mapping[str, Sequence[Sequence[float]]],
+    folder: Path,
+    run: str | None = None,
 ) -> list[Path]:
-    """Write geometry.pdf and geometry.png into the folder, and return their paths.
+    """Write geometry.pdf and geometry.png into the folder (of a run: geometry_<run>), and return their paths.
 
     Args:
         spectra: by encoder, singular values as shares of the largest, in descending order.
         correlations: by encoder that has several memory tokens, the correlations [k, k] between their states.
+        run: of which the encoders are the checkpoints in order, so that their colours go from light to dark.
     """
-    import matplotlib
+    file_name = "geometry" if run is None else "geometry_" + run.replace("/", "-")
+    below = len(correlations) > _BESIDE
+    legend_columns = 2 if below or max(map(len, spectra)) <= _HALF_LINE else 1
+    spectra_height = _SPECTRA_HEIGHT + _LEGEND_LINE * -(-len(spectra) // legend_columns)
+    with matplotlib.rc_context(STYLE):
+        if not correlations:
+            figure = Figure(figsize=(PAGE_WIDTH * 0.6, spectra_height), layout="constrained")
+            _draw_spectra(figure, spectra, run, legend_columns)
+            return save(figure, folder, file_name)
+        columns = _IN_A_ROW if below else min(len(correlations), 2)
+        rows = -(-len(correlations) // columns)
+        width, height = _HEATMAP * columns + 0.5, _HEATMAP * rows + 0.3
+        if below:
+            figure = Figure(figsize=(PAGE_WIDTH, spectra_height + height), layout="constrained")
+            parts = figure.subfigures(2, squeeze=False, height_ratios=[spectra_height, height])
+        else:
+            figure = Figure(figsize=(PAGE_WIDTH, max(spectra_height, height)), layout="constrained")
+            parts = figure.subfigures(1, 2, squeeze=False, width_ratios=[PAGE_WIDTH - width, width])
+        first, second = parts.flat
+        _draw_spectra(first, spectra, run, legend_columns)
+        _draw_correlations(second, correlations, rows, columns)
+        return save(figure, folder, file_name)
 
-    columns = min(len(correlations), 3)
-    rows = -(-len(correlations) // 3)
-    width = 4.2 + 2.1 * columns + (0.5 if columns else 0)
-    figure = Figure(figsize=(width, max(3.4, 2.3 * rows)), layout=ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06))
-    grid = figure.add_gridspec(1, 2 if columns else 1, width_ratios=[4.2, 2.1 * columns + 0.5] if columns else [1])
-    _draw_spectra(figure.add_subplot(grid[0]), spectra)
-    if correlations:
-        _draw_correlations(figure, grid[1], correlations, rows, columns)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / "geometry.pdf", folder / "geometry.png"]
-    with matplotlib.rc_context({"pdf.fonttype": _TRUETYPE}):
-        for path in paths:
-            figure.savefig(path, dpi=200)
-    return paths
 
-
-def _draw_spectra(axes: Axes, spectra: Mapping[str, Sequence[float]]) -> None:
+def _draw_spectra(
+    figure: FigureBase, spectra: Mapping[str, Sequence[float]], run: str | None, legend_columns: int
+) -> None:
+    axes = figure.add_subplot()
+    # From light to dark, so that the order shows without colour; its lightest would not be seen on white.
+    shades = matplotlib.colormaps["cividis_r"](np.linspace(0.15, 1, len(spectra)))
     for i, (name, spectrum) in enumerate(spectra.items()):
         values = np.array(spectrum)
         values = values[values > SMALLEST]
-        (line,) = axes.plot(np.arange(1, len(values) + 1), values, label=name, linewidth=1.6)
-        line.set_color(COLOURS[i % len(COLOURS)])
-        line.set_linestyle(LINE_STYLES[i % len(LINE_STYLES)])
+        style = {"color": shades[i]} if run else line_style(i)
+        axes.plot(np.arange(1, len(values) + 1), values, label=fill(name, _LINE), **style)
     axes.set_yscale("log")
-    axes.set_title("Spectrum of the embeddings", fontsize=11, loc="left")
-    axes.set_xlabel("rank of the singular value", fontsize=10)
-    axes.set_ylabel("singular value / largest", fontsize=10)
-    axes.tick_params(labelsize=9)
-    axes.grid(alpha=0.3, linewidth=0.6)
+    title = "Spectrum of the embeddings" if run is None else f"{run}: spectrum of the embeddings"
+    axes.set_title(fill(title, _TITLE_CHARACTERS), loc="left")
+    axes.set_xlabel("rank of the singular value")
+    axes.set_ylabel("singular value / largest")
+    axes.grid()
     axes.spines[["top", "right"]].set_visible(False)
-    # Long dashes show in the legend only where its lines are long.
-    axes.legend(fontsize=9, frameon=False, handlelength=3.5)
+    # Not over the curves, which may run anywhere. Long dashes show only where the legend's lines are long.
+    figure.legend(loc="outside lower center", ncols=legend_columns, handlelength=3.5)
 
 
 def _draw_correlations(
-    figure: Figure,
-    place: SubplotSpec,
-    correlations: Mapping[str, Sequence[Sequence[float]]],
-    rows: int,
-    columns: int,
+    figure: FigureBase, correlations: Mapping[str, Sequence[Sequence[float]]], rows: int, columns: int
 ) -> None:
     matrices = {name: np.array(matrix) for name, matrix in correlations.items()}
     # Light to dark, so that it reads without colour; all on one scale.
     lowest = min(0.0, *(matrix.min() for matrix in matrices.values()))
-    grid = place.subgridspec(rows, columns)
+    grid = figure.add_gridspec(rows, columns)
     drawn = []
     for i, (name, matrix) in enumerate(matrices.items()):
         axes = figure.add_subplot(grid[divmod(i, columns)])
         image = axes.imshow(matrix, cmap="Greys", vmin=lowest, vmax=1)
         others = matrix[~np.eye(len(matrix), dtype=bool)].mean()
-        axes.set_title(f"{fill(name, _TITLE_CHARACTERS)}\nmean {others:.2f}", fontsize=9)
+        axes.set_title(f"{fill(name, _HEATMAP_CHARACTERS)}\nmean {others:.2f}")
         ticks = np.arange(0, len(matrix), max(1, len(matrix) // 4))
-        axes.set_xticks(ticks, [str(tick + 1) for tick in ticks], fontsize=8)
-        axes.set_yticks(ticks, [str(tick + 1) for tick in ticks], fontsize=8)
+        axes.set_xticks(ticks, [str(tick + 1) for tick in ticks])
+        axes.set_yticks(ticks, [str(tick + 1) for tick in ticks])
+        if i + columns >= len(matrices):
+            axes.set_xlabel("memory token")
         drawn.append(axes)
-    drawn[-1].set_xlabel("memory token", fontsize=9)
-    figure.colorbar(image, ax=drawn, shrink=0.7, label="correlation").ax.tick_params(labelsize=8)
+    figure.colorbar(image, ax=drawn, shrink=0.7, label="correlation")
