@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from llm2comp.cli import dashboard
 from llm2comp.cli.dashboard import main
 from llm2comp.errors import UserError
+from llm2comp.reporting.wandb_dashboards import saving
 from tests.reporting.dashboard.synthetic import memory_tokens, numbers, write_run
 
 
@@ -53,3 +55,26 @@ def test_a_place_that_cannot_be_written_is_named(workplace: Path):
     (workplace / "file").touch()
     with pytest.raises(UserError, match=r"could not write file/page\.html"):
         main(["dashboard", "--output", "file/page.html"])
+
+
+def test_the_page_is_there_also_where_wandb_has_no_account(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    memory_tokens(workplace / "lightning_logs", {1: 0.1, 8: 0.3})
+    monkeypatch.setattr(saving, "has_account", lambda: False)
+    with pytest.raises(UserError, match="needs an account"):
+        main(["dashboard", "--wandb", "ada/llm2comp"])
+    assert (workplace / "lightning_logs" / "dashboard.html").is_file()
+
+
+def test_wandb_gets_the_sweeps_of_the_ablations_that_were_found(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    memory_tokens(workplace / "lightning_logs", {1: 0.1, 8: 0.3})
+    saved = []
+    monkeypatch.setattr(
+        dashboard, "save_dashboards", lambda path, sweeps: [saved.append((path, sweeps[0].name)) or "https://there"]
+    )
+    main(["dashboard", "--wandb", "ada/llm2comp"])
+    assert saved == [("ada/llm2comp", "memory_tokens")]
+    assert "https://there" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""`llm2comp dashboard`: every ablation as a page to look at."""
+"""`llm2comp dashboard`: every ablation as a page to look at, and in W&B."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser
 
 from llm2comp.errors import UserError
 from llm2comp.reporting.dashboard.page import count, render
+from llm2comp.reporting.wandb_dashboards.saving import save_dashboards
 
 
 def main(arguments: list[str]) -> None:
@@ -25,6 +26,9 @@ def main(arguments: list[str]) -> None:
     print(
         f"\nThe page is {output} ({count(len(page.ablations), 'ablation')}, {count(page.num_other_runs, 'other run')})"
     )
+    if options.wandb is not None:
+        addresses = save_dashboards(options.wandb, [view.ablation.sweep for view in page.ablations])
+        print("\n".join(["Saved in W&B:", *addresses]))
 
 
 def _write(path: Path, text: str) -> None:
@@ -47,5 +51,12 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--root", type=str, default="lightning_logs", help="Folder of all experiments.")
     parser.add_argument(
         "--output", type=str | None, default=None, help="The file to write; by default ROOT/dashboard.html."
+    )
+    parser.add_argument(
+        "--wandb",
+        type=str | None,
+        default=None,
+        metavar="ENTITY/PROJECT",
+        help="Also save a workspace of this project in W&B and a report of each ablation; needs an account.",
     )
     return parser
