@@ -14,7 +14,6 @@ from llm2comp.backbone.embedded import EMBEDDED_MODELS
 from llm2comp.backbone.spec import resolve
 from llm2comp.cli.parser import Parser
 from llm2comp.cli.training import TrainingCLI
-from llm2comp.data.datamodule import DataModule
 from llm2comp.data.pairs.pair_set import PairSet
 from llm2comp.data.settings import DataSettings
 from llm2comp.data.sources.hub import HubDataset
@@ -41,21 +40,8 @@ class ParsingOnly(TrainingCLI):
         pass
 
 
-def parsing(arguments: list[str]) -> ParsingOnly:
-    return ParsingOnly(
-        LightningModule,
-        DataModule,
-        subclass_mode_model=True,
-        save_config_callback=None,
-        seed_everything_default=0,
-        auto_configure_optimizers=False,
-        parser_class=Parser,
-        args=arguments,
-    )
-
-
 def parse(arguments: list[str]) -> dict[str, Any]:
-    return parsing(arguments).config.fit.as_dict()
+    return ParsingOnly(arguments).config.fit.as_dict()
 
 
 def test_a_file_of_text_is_a_source_and_not_a_configuration(tmp_path: Path):
@@ -202,7 +188,7 @@ def test_every_run_of_a_sweep_parses_as_what_the_sweep_says(path: Path, lm_folde
     assert sweep.metric.name in METRICS
     program, *arguments = sweep.arguments(sweep.settings[0])
     assert program == "llm2comp"
-    parser = parsing(arguments).parser  # building it takes longer than all that it parses
+    parser = ParsingOnly(arguments).parser  # building it takes longer than all that it parses
     configs = [parser.parse_args(sweep.arguments(setting)[1:]).fit.as_dict() for setting in sweep.settings]
     for config, setting in zip(configs, sweep.settings, strict=True):
         assert sweep.setting_of(config) == setting

@@ -54,6 +54,19 @@ class TrainingCLI(LightningCLI):
     run_folder: RunFolder
     tasks: "list[AbsTask]"
 
+    def __init__(self, arguments: list[str]) -> None:
+        super().__init__(
+            LightningModule,
+            DataModule,
+            subclass_mode_model=True,
+            save_config_callback=None,
+            seed_everything_default=0,
+            auto_configure_optimizers=False,
+            parser_class=Parser,
+            parser_kwargs={"prog": "llm2comp"},
+            args=arguments,
+        )
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument("--experiment", type=str, default="experiment", help="Folder of the runs below --root.")
         parser.add_argument("--run", type=str | None, default=None, help="Name of the run; by default the time.")
@@ -181,17 +194,7 @@ def main(arguments: list[str]) -> None:
     for noise in ("LightningCLI's args parameter", ".*LeafSpec", ".*in eval mode at the start", ".*callbacks used to"):
         warnings.filterwarnings("ignore", message=noise)
     register()
-    TrainingCLI(
-        LightningModule,
-        DataModule,
-        subclass_mode_model=True,
-        save_config_callback=None,
-        seed_everything_default=0,
-        auto_configure_optimizers=False,
-        parser_class=Parser,
-        parser_kwargs={"prog": "llm2comp"},
-        args=arguments,
-    )
+    TrainingCLI(arguments)
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
