@@ -12,7 +12,7 @@ COMMANDS = {
     "validate": ("llm2comp.cli.training", "measure an encoder on held-out text"),
     "plan": ("llm2comp.cli.plan", "say what memory training takes of each device, and what fits"),
     "ablate": ("llm2comp.cli.ablate", "run a sweep of experiments on this machine"),
-    "dashboard": ("llm2comp.cli.dashboard", "make a page of all ablations"),
+    "dashboard": ("llm2comp.cli.dashboard", "make a page of all ablations, and W&B workspaces and reports"),
     "mine": ("llm2comp.cli.mine", "give pairs the hard negatives that an encoder finds"),
     "evaluate": ("llm2comp.cli.evaluate", "score encoders on MTEB tasks"),
     "tabulate": ("llm2comp.cli.tabulate", "put scores into a table, beside the published ones"),

@@ -1,0 +1,1 @@
+"""Dashboards in W&B, as code: building them needs no account, saving them does."""
