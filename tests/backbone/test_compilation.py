@@ -48,7 +48,7 @@ def roles(backbone: Backbone, length: int, padded: bool) -> list[Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize(("model_type", "attention", "recomputed"), CASES)
 def test_losses_and_gradients_are_the_same(compiling: None, model_type: str, attention: str, recomputed: bool) -> None:
-    """Float32, to 1e-4 of the largest gradient; dropout is off, for compiled code draws its random numbers in another order."""
+    """Float32, to 1e-4 of the largest gradient; without dropout, of which compiled code draws other random numbers."""
 
     def trained(prepare: Callable[[Backbone], None]) -> tuple[list[Tensor], list[Tensor]]:
         torch.manual_seed(0)

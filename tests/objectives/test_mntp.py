@@ -16,8 +16,7 @@ from llm2comp.data.batches import IGNORED, MaskedBatch
 from llm2comp.encoder.config import EncoderConfig
 from llm2comp.encoder.encoder import Encoder
 from llm2comp.errors import UserError
-from llm2comp.objectives import MNTP
-from llm2comp.objectives import token_losses
+from llm2comp.objectives import MNTP, token_losses
 from tests.tiny import randomise_adapters, tiny_architecture, tiny_tokenizer
 
 PAD, BOS, MASK = 2, 0, 5

@@ -16,7 +16,16 @@ ECHO = "import sys; print(*sys.argv[1:])"
 def test_the_log_has_its_command_without_secrets_and_home_paths(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.setenv("SOME_API_KEY", "correct-horse")
-    given = ["--data", "/home/ada/a.txt", "--hub.token", "x1", "--key=correct-horse", "--password=x2", "--pad_token", "_"]
+    given = [
+        "--data",
+        "/home/ada/a.txt",
+        "--hub.token",
+        "x1",
+        "--key=correct-horse",
+        "--password=x2",
+        "--pad_token",
+        "_",
+    ]
     run = PlannedRun(RunFolder(Path("lightning_logs"), "ablation_one", "first"), (sys.executable, "-c", ECHO, *given))
     process = RunProcess.start(run, os.environ)
     assert process is not None
