@@ -13,7 +13,7 @@ from lightning.pytorch import LightningModule
 from llm2comp.backbone.embedded import EMBEDDED_MODELS
 from llm2comp.backbone.spec import resolve
 from llm2comp.cli.parser import Parser
-from llm2comp.cli.training import TrainingCLI
+from llm2comp.cli.plan import Reading
 from llm2comp.data.pairs.pair_set import PairSet
 from llm2comp.data.settings import DataSettings
 from llm2comp.data.sources.hub import HubDataset
@@ -27,21 +27,8 @@ PAPER = ROOT / "experiments" / "paper" / "llama2-7b"
 MNTP_MODELS = ("sheared-llama-1.3b", "llama2-7b", "mistral-7b", "llama3-8b")
 
 
-class ParsingOnly(TrainingCLI):
-    """Reads its arguments and goes no further."""
-
-    def before_instantiate_classes(self) -> None:
-        pass
-
-    def instantiate_classes(self) -> None:
-        pass
-
-    def _run_subcommand(self, subcommand: str) -> None:
-        pass
-
-
 def parse(arguments: list[str]) -> dict[str, Any]:
-    return ParsingOnly(arguments).config.fit.as_dict()
+    return Reading(arguments).config.fit.as_dict()
 
 
 def test_a_file_of_text_is_a_source_and_not_a_configuration(tmp_path: Path):
@@ -188,7 +175,7 @@ def test_every_run_of_a_sweep_parses_as_what_the_sweep_says(path: Path, lm_folde
     assert sweep.metric.name in METRICS
     program, *arguments = sweep.arguments(sweep.settings[0])
     assert program == "llm2comp"
-    parser = ParsingOnly(arguments).parser  # building it takes longer than all that it parses
+    parser = Reading(arguments).parser  # building it takes longer than all that it parses
     configs = [parser.parse_args(sweep.arguments(setting)[1:]).fit.as_dict() for setting in sweep.settings]
     for config, setting in zip(configs, sweep.settings, strict=True):
         assert sweep.setting_of(config) == setting

@@ -7,7 +7,6 @@ import warnings
 from typing import Any
 
 from jsonargparse import Namespace
-from lightning.pytorch import LightningModule
 from rich.console import Console
 from rich.progress import track
 from rich.text import Text
@@ -17,7 +16,6 @@ from llm2comp.backbone.lora import LoRA
 from llm2comp.backbone.spec import resolve
 from llm2comp.cli.parser import Parser
 from llm2comp.cli.training import TrainingCLI
-from llm2comp.data.datamodule import DataModule
 from llm2comp.data.pairs.pair_set import PairSet
 from llm2comp.data.settings import DataSettings
 from llm2comp.encoder.config import EncoderConfig
@@ -67,17 +65,7 @@ def experiment(arguments: list[str]) -> Namespace:
     if not any(argument.startswith("--config") or argument == "--model" for argument in arguments):
         raise UserError("name the experiment to plan: --config experiments/....yaml")
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-    config = _Reading(
-        LightningModule,
-        DataModule,
-        subclass_mode_model=True,
-        save_config_callback=None,
-        auto_configure_optimizers=False,
-        parser_class=Parser,
-        parser_kwargs={"prog": "llm2comp"},
-        args=["fit", *arguments, "--seed_everything", "false"],
-    ).config.fit
-    return config
+    return Reading(["fit", *arguments, "--seed_everything", "false"]).config.fit
 
 
 def training(config: Namespace) -> Training:
@@ -123,7 +111,7 @@ def training(config: Namespace) -> Training:
     )
 
 
-class _Reading(TrainingCLI):
+class Reading(TrainingCLI):
     """Reads the arguments, and goes no further."""
 
     def before_instantiate_classes(self) -> None:

@@ -14,12 +14,7 @@ from llm2comp.evaluation.reconstruction import Agreement, read_memory
 
 def main(arguments: list[str]) -> None:
     """Print what the decoder says from memory, from the text, and how far they agree, token by token."""
-    parser = ArgumentParser(prog="llm2comp reconstruct", description="What is left of a text in its memory tokens.")
-    parser.add_argument("text", type=str, help="The text to compress.")
-    parser.add_argument("--encoder", type=str, required=True, help="An encoder folder with memory tokens.")
-    parser.add_argument("--max_new_tokens", type=PositiveInt, default=40, help="How long the decoder speaks.")
-    parser.add_argument("--dtype", type=Precision, default="auto", help="Type of the weights.")
-    options = parser.parse_args(arguments[1:])
+    options = _parser().parse_args(arguments[1:])
     spec = resolve(options.encoder)
     encoder = build_encoder(spec, load_encoder_config(spec), fast_dtype(options.dtype), with_decoder=True).eval()
     encoder.to("cuda" if torch.cuda.is_available() else "cpu")
@@ -36,3 +31,12 @@ def _line(title: str, agreement: Agreement) -> Text:
     for token, said in zip(agreement.tokens, agreement.said, strict=True):
         line.append(token, style="green" if said else "dim red")
     return line
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(prog="llm2comp reconstruct", description="What is left of a text in its memory tokens.")
+    parser.add_argument("text", type=str, help="The text to compress.")
+    parser.add_argument("--encoder", type=str, required=True, help="An encoder folder with memory tokens.")
+    parser.add_argument("--max_new_tokens", type=PositiveInt, default=40, help="How long the decoder speaks.")
+    parser.add_argument("--dtype", type=Precision, default="auto", help="Type of the weights.")
+    return parser
