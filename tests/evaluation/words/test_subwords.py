@@ -3,7 +3,6 @@
 import pytest
 from tokenizers import processors
 
-from llm2comp.encoder.tokenization import affixes
 from llm2comp.evaluation.words.subwords import UNREAD, subwords
 from tests.evaluation.words.examples import TOKENIZERS
 from tests.tiny import tiny_tokenizer
@@ -16,12 +15,11 @@ def test_every_token_is_a_sub_word_of_what_it_spells(kind: str):
     tokenizer = TOKENIZERS[kind]()
     text_ids = tokenizer(" ".join(SENTENCE), add_special_tokens=False)["input_ids"]
     (read,) = subwords(tokenizer, [SENTENCE], max_length=200)
-    before, _ = affixes(tokenizer)
-    assert read.input_ids == [*before, *text_ids]
+    assert read.input_ids == [tokenizer.bos_token_id, *text_ids]
     assert [tokenizer.decode(read.input_ids[start:end]).strip() for start, end in read.spans] == SENTENCE
     edges = [edge for span in read.spans for edge in span]
     assert edges[1:-1:2] == edges[2::2]  # one after the other, none left out
-    assert (edges[0], edges[-1]) == (len(before), len(read.input_ids))
+    assert (edges[0], edges[-1]) == (1, len(read.input_ids))
 
 
 def test_the_first_word_has_no_space_before_it():
@@ -34,8 +32,8 @@ def test_the_first_word_has_no_space_before_it():
 def test_a_space_that_is_a_token_belongs_to_the_word_after_it():
     tokenizer = TOKENIZERS["byte-level, digits apart, offsets trimmed"]()
     (read,) = subwords(tokenizer, [["dog", "42", "dog"]], max_length=64)
-    assert tokenizer.convert_ids_to_tokens(read.input_ids) == ["do", "g", "Ġ", "4", "2", "Ġdog"]
-    assert read.spans == [(0, 2), (2, 5), (5, 6)]
+    assert tokenizer.convert_ids_to_tokens(read.input_ids) == ["<s>", "do", "g", "Ġ", "4", "2", "Ġdog"]
+    assert read.spans == [(1, 3), (3, 6), (6, 7)]
 
 
 def test_words_that_do_not_fit_are_unread():
@@ -67,10 +65,8 @@ def test_what_the_tokenizer_puts_around_a_text_stays_there():
     assert [sentence.spans for sentence in read] == [[(1, 3), UNREAD], [(1, 3)]]
 
 
-def test_a_sentence_opens_as_the_encoder_reads_texts():
-    assert affixes(TOKENIZERS["byte-level"]())[0]
+def test_a_tokenizer_without_bos_gets_one():
     tokenizer = TOKENIZERS["sentencepiece"]()
-    (read,) = subwords(tokenizer, [["decoder", "dogs"]], max_length=64)
-    assert read.input_ids == tokenizer("decoder dogs")["input_ids"]
-    (first, _) = read.spans
-    assert first == (0, 1)
+    assert tokenizer("dog")["input_ids"][0] != tokenizer.bos_token_id
+    (read,) = subwords(tokenizer, [["dog"]], max_length=64)
+    assert read.input_ids[0] == tokenizer.bos_token_id

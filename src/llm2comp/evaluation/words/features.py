@@ -23,7 +23,7 @@ from llm2comp.evaluation.words.sentence import Sentence
 from llm2comp.evaluation.words.subwords import UNREAD, Subwords, subwords
 
 # Raise it when the features of the same words come out otherwise.
-CODE_VERSION = 2
+CODE_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,8 @@ class WordReader:
     """A frozen encoder that reads words, with its features of them in the user's cache.
 
     A word's feature is the mean of its sub-words' last hidden states (`same`), or of the states one position before
-    each of them (`previous`; a token that opens a text without BOS has none before it, and is read where it stands),
-    in the sentence as the encoder reads it, with BOS and memory tokens where it has them. `auto` is the reading that
-    the encoder was trained for.
+    each of them (`previous`), in the sentence as the encoder reads it, [BOS, words, memory tokens]. `auto` is the
+    reading that the encoder was trained for.
     """
 
     def __init__(self, encoder: Encoder, reading: ReadingOption = "auto") -> None:
@@ -104,10 +103,10 @@ def mean_of_subwords(hidden_states: Tensor, sentences: Sequence[Subwords], readi
     tokens: list[int] = []
     count = 0
     for row, sentence in enumerate(sentences):
-        first = (row + 1) * length - len(sentence.input_ids)
+        offset = (row + 1) * length - len(sentence.input_ids) - (reading == "previous")
         for start, end in sentence.spans:
             words += [count] * (end - start)
-            tokens += [first + max(token - (reading == "previous"), 0) for token in range(start, end)]
+            tokens += range(offset + start, offset + end)
             count += 1
     index = torch.tensor(words, dtype=torch.long, device=hidden_states.device)
     states = hidden_states.flatten(0, 1)[tokens].float()  # [S, H]

@@ -7,14 +7,14 @@ from itertools import accumulate
 
 from transformers import PreTrainedTokenizerBase
 
-from llm2comp.encoder.tokenization import affixes
+from llm2comp.encoder.tokenization import affixes, start_id
 
 UNREAD = (0, 0)
 
 
 @dataclass(frozen=True)
 class Subwords:
-    """A sentence as the encoder reads it: its tokens, and for each word where its sub-words start and end.
+    """A sentence as it is read, [BOS, words]: its tokens, and for each word where its sub-words start and end.
 
     The span of a word that is not read, as the sentence is too long or the word is no token at all, is UNREAD.
     """
@@ -27,10 +27,11 @@ def subwords(tokenizer: PreTrainedTokenizerBase, sentences: Sequence[Sequence[st
     """The tokens, `max_length` at most, of sentences of words with one space between them.
 
     They are those of the whole sentence: a word's first sub-word takes in the space before it, and the first word
-    has none. A sentence starts with BOS where the tokenizer puts one before a text, which is how the encoder was
-    trained.
+    has none. Every sentence starts with a BOS token, also where the tokenizer puts none before a text: then every
+    word has a state before its own, and whatever encoders are compared read the same.
     """
     before, after = affixes(tokenizer)
+    before = before or [start_id(tokenizer)]
     encoded = tokenizer(
         [" ".join(words) for words in sentences],
         add_special_tokens=False,
@@ -56,6 +57,5 @@ def _spans(words: Sequence[str], offsets: Sequence[tuple[int, int]], first: int)
         word = bisect_right(ends, start)
         last = max(word, bisect_left(starts, end) - 1)
         for index in range(word, last + 1):
-            first_token = token if spans[index] == UNREAD else spans[index][0]
-            spans[index] = (first_token, token + 1)
+            spans[index] = (spans[index][0] or token, token + 1)
     return spans
