@@ -138,3 +138,7 @@ class Foreign:
 
     def fingerprint(self) -> str:
         return "0"
+
+
+def test_base_weights_that_are_not_recorded_are_not_taken_to_be_the_same():
+    assert breaches({"A": made(stage(), base=""), "B": made(stage(), base="")}) == ["base weights: not recorded (A, B)"]

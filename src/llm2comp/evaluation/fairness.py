@@ -50,7 +50,7 @@ def breaches(configs: Mapping[str, EncoderConfig | None]) -> list[str]:
     lines = []
     if unknown := [name for name in configs if name not in known]:
         lines.append(f"how it was made is not recorded ({', '.join(unknown)})")
-    lines += _difference("base weights", {name: Condition(c.base, c.base) for name, c in known.items()})
+    lines += _difference("base weights", {name: _base(config) for name, config in known.items()})
     lines += _difference("training", {name: _stages(config) for name, config in known.items()})
     for number in range(max((len(config.stages) for config in known.values()), default=0)):
         stages = {name: config.stages[number] for name, config in known.items() if len(config.stages) > number}
@@ -60,6 +60,10 @@ def breaches(configs: Mapping[str, EncoderConfig | None]) -> list[str]:
         lines += _difference(f"optimizer steps{at}", {name: _steps(stage) for name, stage in stages.items()})
         lines += _difference(f"LoRA{at}", {name: _lora(stage) for name, stage in stages.items()})
     return lines
+
+
+def _base(config: EncoderConfig) -> Condition:
+    return Condition(config.base, config.base) if config.base else NOT_RECORDED
 
 
 def recorded(encoder: TextEncoder) -> EncoderConfig | None:

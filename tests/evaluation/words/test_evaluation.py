@@ -70,6 +70,9 @@ def test_results_are_kept_and_added_to_seed_by_seed(
             other.evaluate(reader, seeds=3)
     with pytest.raises(AssertionError, match="a head was trained"):
         pos.evaluate(WordReader(reader.encoder, "previous"), seeds=1)
+    monkeypatch.setattr(evaluation, "FEATURES_VERSION", 0)
+    with pytest.raises(AssertionError, match="a head was trained"):
+        pos.evaluate(reader, seeds=3)
 
 
 def test_spans_are_scored_where_tags_are_spans(tmp_path: Path, reader: WordReader):

@@ -7,6 +7,7 @@ import torch
 from tqdm.auto import tqdm
 
 from llm2comp.encoder.fingerprint import digest
+from llm2comp.evaluation.words.features import CODE_VERSION as FEATURES_VERSION
 from llm2comp.evaluation.words.features import WordReader
 from llm2comp.evaluation.words.result import WordResult, read_result
 from llm2comp.evaluation.words.scores import Score, span_f1, word_accuracy
@@ -43,7 +44,7 @@ class WordEvaluation:
     def evaluate(self, reader: WordReader, seeds: int) -> WordResult:
         """The scores on the test split of heads with seeds 0 to `seeds` - 1."""
         key = {
-            "code_version": CODE_VERSION,
+            "code_version": [CODE_VERSION, FEATURES_VERSION],
             "encoder": reader.fingerprint,
             "reading": reader.reading,
             "task": self.task,

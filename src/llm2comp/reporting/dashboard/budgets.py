@@ -59,6 +59,6 @@ def _record(run: Run) -> EncoderConfig:
     assert run.results is not None
     stage = {key: scrub(run.config.get(key) or {}) for key in ("model", "data")}
     return EncoderConfig(
-        base=str(run.options.get("model.init_args.encoder", "not recorded")),
+        base=str(run.options.get("model.init_args.encoder", "")),
         stages=[{"stage": run.folder.experiment, "training": run.results.training, **stage}],
     )

@@ -49,7 +49,9 @@ def outcome_figure(settings: Sequence[Setting], parameters: Sequence[str], metri
     title = f"{shown.title} by {', '.join(parameters)}"
     said = [f"{setting.label}: {spread(setting.samples(metric_name), shown)}" for setting in settings]
     alternative = f"Plot of {title}. {'; '.join(said)}."
-    return Figure.of(title, alternative, traces, x_axis, {"title": {"text": html.escape(shown.title)}}, legend)
+    return Figure.of(
+        title, alternative, traces, x_axis, {"title": {"text": html.escape(shown.title), "standoff": 12}}, legend
+    )
 
 
 def _series(settings: Sequence[Setting], parameters: Sequence[str], along: int) -> dict[str, list[Setting]]:
@@ -80,7 +82,9 @@ def _means(
         if mean is not None and math.isfinite(mean):
             of = "1 run" if len(samples) == 1 else f"mean of {len(samples)} runs"
             text = f"{html.escape(setting.label)}<br><b>{spread(samples, shown)}</b><br>{of}"
-            points.append((x[setting.label], mean * shown.scale, (deviation or 0.0) * shown.scale, text))
+            points.append(
+                (x[setting.label], mean * shown.scale, None if deviation is None else deviation * shown.scale, text)
+            )
     return go.Scatter(
         x=[point[0] for point in points],
         y=[point[1] for point in points],
