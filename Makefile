@@ -63,13 +63,13 @@ test: setup ## Run the tests
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: setup ## Check style and types
-	$(BIN)/ruff check src tests $(ARGS)
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests benchmarks $(ARGS)
+	$(BIN)/ruff format --check src tests benchmarks
 	$(BIN)/mypy
 
 format: setup ## Format the code
-	$(BIN)/ruff check --fix src tests
-	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks
 
 clean: ## Remove the virtual environment and caches; runs in lightning_logs stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache src/*.egg-info

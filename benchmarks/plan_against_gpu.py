@@ -52,6 +52,7 @@ def main(layers: int | None) -> bool:
                 continue
             depth, planned = _largest(Path(folder), options, room, layers)
             rows = planned.data.batch_size
+            assert rows is not None
             expected = Plan(planned, 1, room).total("one device", rows)
             seen = measure(planned, rows)
             good &= abs(seen / expected - 1) <= 0.1

@@ -9,6 +9,7 @@ from benchmarks.workbench import Workbench
 from llm2comp.backbone.lora import LoRA
 from llm2comp.data.batch_dataset import BatchIndex
 from llm2comp.data.datamodule import DataModule
+from llm2comp.data.splits import Subset
 from llm2comp.data.text_data import TextData
 from llm2comp.modules import EncoderTraining
 from llm2comp.modules.optimization import Optimization
@@ -52,7 +53,9 @@ def text_batches(module: EncoderTraining, bench: Workbench, count: int, **option
     """The first batches that the DataModule would give with these options, on the device of the benchmark."""
     settings = DataModule(bench.text, validation_fraction=0.0, **options).settings
     data = TextData(settings, module)
-    dataset, plan = data.batches(data.splits().train, training=True, rank=0, world_size=1)
+    source = data.splits().train
+    assert isinstance(source, Subset)
+    dataset, plan = data.batches(source, training=True, rank=0, world_size=1)
     return [on_device(dataset[BatchIndex(0, examples)], bench.device) for examples in plan.batches(0)[:count]]
 
 
