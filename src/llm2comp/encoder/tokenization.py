@@ -46,7 +46,8 @@ def appending_memory(tokenizer: PreTrainedTokenizerBase, k: int) -> PreTrainedTo
     """A tokenizer with k new tokens that it appends to every text, [BOS, text, m_1..m_k], truncated or not.
 
     It pads on the right, where sentence-transformers and transformers, who count positions from the left edge, read
-    a text as they do without padding.
+    a text as they do without padding. A text that spells out a name, `<|memory_0|>`, is read as that token, as with all
+    special tokens of a tokenizer; the `Encoder`, whose tokenizer does not know the names, reads it as plain text.
     """
     return _with_template(tokenizer, memory_token_names(k), padding_side="right")
 
