@@ -11,11 +11,8 @@ from lightning.pytorch.utilities import rank_zero_info
 from llm2comp.data.batch_dataset import BatchDataset
 from llm2comp.data.batch_plan import BatchPlan
 from llm2comp.data.batches import ContrastiveBatch
-from llm2comp.data.guard import Guard
 from llm2comp.data.identity import check_identity, identity_of
 from llm2comp.data.pair_data import PairData
-from llm2comp.data.pairs.mixture_plan import Mixing
-from llm2comp.data.pairs.pair_set import PairSet
 from llm2comp.data.settings import DataSettings
 from llm2comp.data.splits import Splits, Subset
 from llm2comp.data.streaming.loader import StreamLoader
@@ -41,72 +38,13 @@ class DataModule(L.LightningDataModule):
     The LightningModule says what it wants of the data: its `tokenizer`, `objective.batch_type`, `max_text_tokens`
     (the tokens a text may have, BOS included) and, for pairs, `encoder_config.pool_instructions`.
 
-    Args:
-        train: The source of the training text, or, for pairs, a list of data sets (see `PairSet`).
-        validation: The source of the validation text, likewise; without it, a part of the training text is held out.
-        validation_fraction: The share of documents to hold out where there is no `validation`; 0 for no validation.
-        batch_size: Examples a batch over all processes, which share them evenly. Give this or token_budget.
-        token_budget: Padded tokens a batch on each process; examples of like lengths are batched together.
-        max_tokens: Longer paragraphs are left out (pairs: cut to it); never more than the model reads.
-        max_query_tokens: Queries of pairs are cut to this instead.
-        max_document_tokens: Positives and negatives of pairs are cut to this instead.
-        min_characters: Shorter paragraphs of plain text are left out.
-        max_examples: Train on a sample of this many paragraphs or pairs.
-        mixing: How many batches each data set gets: as many as it has (`proportional`), `temperature`, or `weights`.
-        mixing_temperature: Shares are sizes to the power of 1 / temperature: 1 as they are, more is evener.
-        guard: Pairs with texts of an evaluation set under LLM2COMP_DATA: `drop` them, and say how many, `refuse` them
-            with an error, or train on them (`off`).
-        streaming: Read and tokenise the training text while training goes on, in `num_workers` processes, instead of
-            all of it before the first step; for text that is too much for the disk or too much to wait for. Needs
-            trainer.max_steps.
-        buffer_size: How many paragraphs or pairs of a stream each process shuffles and batches together.
-        num_workers: Processes that make batches ahead of time.
-        seed: Order of the examples, where they are split, and which positives and negatives are drawn.
-
-    Raises UserError for options that contradict each other, sources that cannot be read, and text of which the
-    filters leave nothing.
+    Its options are those of `DataSettings`. Raises UserError for ones that contradict each other, sources that cannot
+    be read, and text of which the filters leave nothing.
     """
 
-    def __init__(
-        self,
-        train: str | list[PairSet] = "embedded:wikipedia",
-        validation: str | list[PairSet] | None = None,
-        validation_fraction: float = 0.1,
-        batch_size: int | None = None,
-        token_budget: int | None = None,
-        max_tokens: int | None = None,
-        max_query_tokens: int | None = None,
-        max_document_tokens: int | None = None,
-        min_characters: int = 1000,
-        max_examples: int | None = None,
-        mixing: Mixing = "proportional",
-        mixing_temperature: float = 2.0,
-        guard: Guard = "drop",
-        streaming: bool = False,
-        buffer_size: int = 8192,
-        num_workers: int = 0,
-        seed: int = 0,
-    ) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__()
-        self.settings = DataSettings(
-            train=train,
-            validation=validation,
-            validation_fraction=validation_fraction,
-            batch_size=batch_size,
-            token_budget=token_budget,
-            max_tokens=max_tokens,
-            max_query_tokens=max_query_tokens,
-            max_document_tokens=max_document_tokens,
-            min_characters=min_characters,
-            max_examples=max_examples,
-            mixing=mixing,
-            mixing_temperature=mixing_temperature,
-            guard=guard,
-            streaming=streaming,
-            buffer_size=buffer_size,
-            num_workers=num_workers,
-            seed=seed,
-        )
+        self.settings = DataSettings(*args, **options)
         self._splits: Splits | None = None
         self._train_loader: TrainLoader | StreamLoader | None = None
         self._start: dict[str, Any] = {}

@@ -11,25 +11,50 @@ from llm2comp.errors import UserError, unknown
 
 @dataclass(frozen=True)
 class DataSettings:
-    """The options of the DataModule; see there."""
+    """The options of the DataModule.
 
-    train: str | list[PairSet]
-    validation: str | list[PairSet] | None
-    validation_fraction: float
-    batch_size: int | None
-    token_budget: int | None
-    max_tokens: int | None
-    max_query_tokens: int | None
-    max_document_tokens: int | None
-    min_characters: int
-    max_examples: int | None
-    mixing: Mixing
-    mixing_temperature: float
-    guard: Guard
-    streaming: bool
-    buffer_size: int
-    num_workers: int
-    seed: int
+    Args:
+        train: The source of the training text, or, for pairs, a list of data sets (see `PairSet`).
+        validation: The source of the validation text, likewise; without it, a part of the training text is held out.
+        validation_fraction: The share of documents to hold out where there is no `validation`; 0 for no validation.
+        batch_size: Examples a batch over all processes, which share them evenly. Give this or token_budget.
+        token_budget: Padded tokens a batch on each process; examples of like lengths are batched together.
+        max_tokens: Longer paragraphs are left out (pairs: cut to it); never more than the model reads.
+        max_query_tokens: Queries of pairs are cut to this instead.
+        max_document_tokens: Positives and negatives of pairs are cut to this instead.
+        min_characters: Shorter paragraphs of plain text are left out.
+        max_examples: Train on a sample of this many paragraphs or pairs.
+        mixing: How many batches each data set gets: as many as it has (`proportional`), `temperature`, or `weights`.
+        mixing_temperature: Shares are sizes to the power of 1 / temperature: 1 as they are, more is evener.
+        guard: Pairs with texts of an evaluation set under LLM2COMP_DATA: `drop` them, and say how many, `refuse` them
+            with an error, or train on them (`off`).
+        streaming: Read and tokenise the training text while training goes on, in `num_workers` processes, instead of
+            all of it before the first step; for text that is too much for the disk or too much to wait for. Needs
+            trainer.max_steps.
+        buffer_size: How many paragraphs or pairs of a stream each process shuffles and batches together.
+        num_workers: Processes that make batches ahead of time.
+        seed: Order of the examples, where they are split, and which positives and negatives are drawn.
+
+    Raises UserError for options that contradict each other.
+    """
+
+    train: str | list[PairSet] = "embedded:wikipedia"
+    validation: str | list[PairSet] | None = None
+    validation_fraction: float = 0.1
+    batch_size: int | None = None
+    token_budget: int | None = None
+    max_tokens: int | None = None
+    max_query_tokens: int | None = None
+    max_document_tokens: int | None = None
+    min_characters: int = 1000
+    max_examples: int | None = None
+    mixing: Mixing = "proportional"
+    mixing_temperature: float = 2.0
+    guard: Guard = "drop"
+    streaming: bool = False
+    buffer_size: int = 8192
+    num_workers: int = 0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if (self.batch_size is None) == (self.token_budget is None):
