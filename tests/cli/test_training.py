@@ -81,7 +81,7 @@ def test_wandb_is_given_the_full_configuration(arguments: Arguments, run_folder:
     assert wandb.run is not None
     config = dict(wandb.run.config)
     written = yaml.safe_load((run_folder("a") / "config.yaml").read_text())
-    for key in ("data", "seed_everything", "monitor", "checkpoint_every"):
+    for key in ("data", "seed_everything", "monitor", "checkpoint_every", "keep_checkpoints"):
         assert config[key] == written[key]
     assert config["model"]["class_path"] == "llm2comp.modules.EncoderTraining"
     assert config["model"]["init_args"]["objective"] == written["model"]["init_args"]["objective"]

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from llm2comp.errors import UserError
 from llm2comp.modules.kept_checkpoints import KeptCheckpoints, kept_checkpoints
 
 
@@ -69,3 +71,9 @@ def test_accumulated_batches_are_one_step(tmp_path: Path, monkeypatch):
 
 def test_a_trial_of_a_few_batches_keeps_nothing(tmp_path: Path):
     assert fit(tmp_path, 40, None, fast_dev_run=4) == []
+
+
+@pytest.mark.parametrize(("every", "count"), [(0, None), (3, 0), (3, -1)])
+def test_numbers_that_keep_nothing_are_refused(every: int, count: int | None, tmp_path: Path):
+    with pytest.raises(UserError, match=f"must be over 0, not {every} and {count}"):
+        KeptCheckpoints(tmp_path, every, count)

@@ -7,7 +7,7 @@ from llm2comp.reporting.steps_figure import draw_over_steps
 
 def test_each_measure_has_its_panel_and_each_run_its_line(tmp_path: Path, drawn: list):
     rank = {"a": {0: 1.0, 50: 3.0, 100: 2.0}, "b": {0: 1.5, 200: 2.5}}
-    paths = draw_over_steps({"rank": rank, "uniformity": rank, "correlation": {"b": {0: 0.9, 200: 0.5}}}, tmp_path)
+    paths = draw_over_steps({"rank": rank, "uniformity": rank, "correlation": {"b": {0: 0.9, 50: 0.5}}}, tmp_path)
     assert [path.name for path in paths] == ["over_steps.pdf", "over_steps.png"]
     figure = drawn[0]
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes}

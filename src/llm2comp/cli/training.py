@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
-from jsonargparse.typing import NonNegativeInt, PositiveInt
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, LambdaCallback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
@@ -75,12 +74,10 @@ class TrainingCLI(LightningCLI):
         parser.add_argument(
             "--monitor_mode", type=str, default="min", help="Whether less (min) or more (max) is better."
         )
-        parser.add_argument(
-            "--checkpoint_every", type=PositiveInt, default=100, help="Optimizer steps between checkpoints."
-        )
+        parser.add_argument("--checkpoint_every", type=int, default=100, help="Optimizer steps between checkpoints.")
         parser.add_argument(
             "--keep_checkpoints",
-            type=NonNegativeInt | Literal["all"],
+            type=int | Literal["all"],
             default=0,
             help="How many checkpoints to keep besides the last and the best, for llm2comp analyze --checkpoints: the "
             "newest so many, or all. They hold what trains: adapters and memory tokens, or else the whole model.",

@@ -6,15 +6,23 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from llm2comp.errors import UserError
+
 
 class KeptCheckpoints(Checkpoint):
     """Saves what trains as `step=<N>.ckpt` every so many optimizer steps, and keeps the newest `count`, or all.
 
     The files hold no state of the optimizer: they are for looking at, and no run goes on from them. Which are there is
     read from the folder, so a run that was killed, moved or resumed with another `count` keeps the right ones.
+
+    Raises UserError for numbers below 1.
     """
 
     def __init__(self, folder: Path, every: int, count: int | None) -> None:
+        if every < 1 or (count is not None and count < 1):
+            raise UserError(
+                f"to keep checkpoints, checkpoint_every and keep_checkpoints must be over 0, not {every} and {count}"
+            )
         self._folder, self._every, self._count = folder, every, count
         self._saved = 0  # the step; weights that did not train yet need no file
 
