@@ -111,6 +111,7 @@ def module_of(training: Training) -> EncoderTraining:
         dtype="float32" if training.dtype == torch.float32 else "bfloat16",
         attention=training.attention,
         activation_checkpointing=training.activation_checkpointing,
+        compile=False,
     )
     module.configure_model()
     return module

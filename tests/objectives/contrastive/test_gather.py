@@ -1,13 +1,11 @@
 """Two gloo processes under DDP give the loss and the gradients of one process with the whole batch."""
 
 import itertools
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -18,6 +16,7 @@ from llm2comp.objectives.contrastive.grad_cache import grad_cached
 from llm2comp.objectives.contrastive.info_nce import InfoNCE
 from llm2comp.objectives.contrastive.spread_out import spread_out
 from tests.objectives.contrastive.plain import random_pairs
+from tests.strategies.processes import Processes
 
 # The texts of the whole batch, 6 pairs with 5 hard negatives: text 1 of the first pairs returns as a positive of the
 # last ones and as a negative, so it is a false negative across processes.
@@ -77,11 +76,9 @@ def gradients(module: nn.Module) -> dict[str, Tensor]:
     return {name.removeprefix("module."): p.grad for name, p in module.named_parameters()}
 
 
-def compare(rank: int, folder: str) -> None:
+def compare(folder: str) -> None:
     """What runs in each process: all cases, each against the whole batch in this process."""
-    torch.set_num_threads(1)
-    store = f"file://{folder}/store"
-    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=2, timeout=timedelta(seconds=30))
+    rank = dist.get_rank()
     for with_ids, first, cached in itertools.product([True, False], SPLITS.values(), [True, False]):
         texts = whole_batch(with_ids)
         step = DistributedDataParallel(Step())
@@ -94,7 +91,6 @@ def compare(rank: int, folder: str) -> None:
         broken.queries[2] = torch.nan
     with pytest.raises(UserError, match="rows 5"):
         Step()(broken, False)
-    dist.destroy_process_group()
 
 
 def test_two_processes_are_one_with_the_whole_batch(tmp_path: Path):
@@ -104,7 +100,8 @@ def test_two_processes_are_one_with_the_whole_batch(tmp_path: Path):
         loss.backward()
         assert all(gradient.abs().max() > 0 for gradient in gradients(step).values())
         torch.save({"loss": loss.detach(), **gradients(step)}, tmp_path / f"{with_ids}.pt")
-    mp.spawn(compare, (str(tmp_path),), nprocs=2)
+    with Processes(tmp_path) as processes:
+        processes.run(compare, str(tmp_path))
 
 
 def test_false_negatives_of_the_test_batch_matter():
