@@ -8,7 +8,7 @@ from torch import Tensor
 
 from llm2comp.backbone import compilation
 from llm2comp.backbone.backbone import Backbone
-from llm2comp.backbone.blocks import checkpoint_blocks
+from llm2comp.backbone.blocks import checkpoint_blocks, find_blocks
 from llm2comp.backbone.compilation import compiler_problem, should_compile
 from llm2comp.backbone.lora import LoRA
 from llm2comp.errors import UserError
@@ -75,6 +75,7 @@ def test_blocks_share_what_is_compiled(compiling: None) -> None:
     """One graph a role, not one a block, nor one a length."""
     backbone = Backbone(tiny_architecture("llama", "eager", num_hidden_layers=6))
     backbone.compile_passes()
+    assert all(hasattr(block.forward, "_torchdynamo_orig_callable") for block in find_blocks(backbone.lm))
     torch._dynamo.utils.counters.clear()
     for length in (5, 14):
         roles(backbone, length, padded=True)

@@ -36,7 +36,7 @@ def should_compile(setting: Compile, processes: int, sharded: bool) -> bool:
         if processes > 1 or torch.cuda.is_available():
             return False
         if (problem := compiler_problem()) is not None:
-            logger.info("Training is not compiled, and about two thirds as fast: %s", problem)
+            logger.warning("Training is not compiled, and about two thirds as fast: %s", problem)
         return problem is None
     if setting and sharded:
         raise UserError(
@@ -53,6 +53,6 @@ def compiler_problem() -> str | None:
     try:
         torch.compile(torch.sin)(torch.zeros(3))
     except Exception as error:  # torch has many, for no compiler, no headers of Python, a full disk
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return f"torch cannot compile here (g++ and the headers of Python are needed: {reason})"
     return None
