@@ -3,10 +3,12 @@
 import json
 import shlex
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from llm2comp.cli.plan import device_count, experiment, main, training
 from llm2comp.encoder.config import EncoderConfig
@@ -53,6 +55,28 @@ def test_it_prints_parts_and_ends_with_a_line_to_run(config_alone: str, capsys: 
     config = experiment(words[2:])
     assert (config.trainer.strategy, int(config.trainer.devices)) == ("ddp", 2)
     assert config.model.init_args.encoder == config_alone
+
+
+def test_the_line_to_run_says_every_option_once(planned: Callable[..., dict[str, Any]]):
+    options = ["--data.token_budget", "null", "--data.batch_size", "4", "--devices", "3", "--trainer.strategy=ddp"]
+    advice = planned(*options, "--trainer.num_nodes", "1")["advice"]  # 4 texts are not for 3 devices
+    start, _, command = advice.partition(". To train: ")
+    assert start == "Fits: one device"
+    assert "--trainer.strategy" not in command
+    assert "--trainer.num_nodes" not in command
+    assert command.count("--trainer.devices") == 1
+    config = experiment(shlex.split(command)[2:])
+    assert (int(config.trainer.devices), config.data.batch_size, config.data.token_budget) == (1, 4, None)
+
+
+def test_progress_is_shown_in_a_terminal(
+    config_alone: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("llm2comp.cli.plan.Console", partial(Console, force_terminal=True))
+    main(["plan", *EXPERIMENT, "--encoder", config_alone, "--json"])
+    printed = capsys.readouterr()
+    assert "planning" in printed.err
+    assert json.loads(printed.out)
 
 
 def test_options_of_fit_count(config_alone: str):
@@ -104,6 +128,7 @@ def test_smaller_batches_are_proposed_that_fit(planned: Callable[..., dict[str, 
     (one,) = plan["strategies"]
     assert not one["fits"]
     command = plan["advice"].partition("with one device: ")[2]
+    assert command.count("--data.batch_size") == 1
     config = experiment(shlex.split(command)[2:])
     size, times = config.data.batch_size, config.trainer.accumulate_grad_batches
     assert size * times == 96
