@@ -20,6 +20,7 @@ from llm2comp.modules.checkpoint_io import AtomicCheckpointIO
 from llm2comp.modules.optimization import Optimization
 from llm2comp.objectives import Continuation, Distillation, Reconstruction
 from tests.objectives.compression.examples import make_batch
+from tests.tiny import tiny_config, tiny_lm, tiny_tokenizer
 
 FULL = {"lora": None}
 
@@ -173,6 +174,18 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_name(
     with pytest.raises(UserError, match="another configuration") as error:
         make_trainer(tmp_path, 5).fit(make_module(lm_folder, **options), loader(), ckpt_path=str(tmp_path / "a.ckpt"))
     error.match(name)
+
+
+def test_a_checkpoint_of_another_architecture_is_refused_though_every_name_and_shape_is_the_same(
+    lm_folder: Path, tmp_path: Path
+):
+    mistral = tmp_path / "mistral"
+    tokenizer = tiny_tokenizer()
+    tiny_lm(tiny_config("mistral", vocab_size=len(tokenizer))).save_pretrained(mistral)
+    tokenizer.save_pretrained(mistral)
+    fit(make_module(lm_folder), tmp_path).save_checkpoint(tmp_path / "a.ckpt")
+    with pytest.raises(UserError, match=r"the checkpoint is of a llama model, and .* is a mistral model"):
+        make_trainer(tmp_path, 5).fit(make_module(mistral), loader(), ckpt_path=str(tmp_path / "a.ckpt"))
 
 
 def test_validation_logs_means_over_tokens(lm_folder: Path, tmp_path: Path):

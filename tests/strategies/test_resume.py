@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from tests.strategies.processes import Processes
-from tests.strategies.runs import Run, train
+from tests.strategies.runs import Run, train, write_lm
 
 # The strategy of each part of a run, two steps each; "auto" in one process, the others in two.
 CHAINS = [
@@ -57,12 +57,17 @@ def test_a_run_goes_on_under_another_strategy(
 
 
 @pytest.mark.slow
-def test_another_architecture_is_refused(
-    two_processes: Processes, tmp_path: Path, lm: str, corpora: tuple[str, str]
+@pytest.mark.parametrize("strategy", ["fsdp2", "deepspeed_stage_3"])
+def test_another_model_is_refused(
+    two_processes: Processes, folder: Path, tmp_path: Path, lm: str, corpora: tuple[str, str], strategy: str
 ) -> None:
     path = str(tmp_path / "a.ckpt")
     two_processes.run(train, Run("distillation", lm, corpora[0], "fsdp2", 2, 1, save=path))
-    for strategy in ("fsdp2", "deepspeed_stage_3"):
-        other = Run("distillation", lm, corpora[0], strategy, 2, 2, resume=path, model={"num_memory_tokens": 3})
-        with pytest.raises(AssertionError, match=r"process 1:[^§]*another configuration.*memory\.rows, \(4, 32\)"):
+    others: list[tuple[str, dict[str, Any], str]] = [
+        (lm, {"num_memory_tokens": 3}, r"another configuration.*memory\.rows, \(4, 32\)"),
+        (write_lm(folder, "mistral"), {}, "is of a llama model, and .* is a mistral model"),
+    ]
+    for model, options, message in others:
+        other = Run("distillation", model, corpora[0], strategy, 2, 2, resume=path, model=options)
+        with pytest.raises(AssertionError, match=rf"process 1:[^§]*{message}"):
             two_processes.run(train, other)

@@ -204,12 +204,19 @@ class EncoderTraining(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = {name: checkpoint["state_dict"][name] for name in self.trainable}
+        checkpoint["architecture"] = self._architecture
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         if self.trainer.training and "optimizer_states" not in checkpoint:
             raise UserError(
                 f"the checkpoint of step {checkpoint['global_step']} holds weights only, from which training cannot go "
                 "on; resume from last.ckpt or best.ckpt"
+            )
+        # Adapters of two architectures may have the same names and shapes.
+        if (architecture := checkpoint.get("architecture", self._architecture)) != self._architecture:
+            raise UserError(
+                f"the checkpoint is of a {architecture} model, and {self.spec.name} is a {self._architecture} model; "
+                "resume with the run's own config.yaml"
             )
         # ZeRO-3 leaves a parameter that is in parts without a shape.
         own = {name: tuple(getattr(p, "ds_shape", p.shape)) for name, p in self.trainable.items()}
@@ -222,6 +229,10 @@ class EncoderTraining(L.LightningModule):
                 f"{name}, {saved.get(name, 'absent')} in the checkpoint and {own.get(name, 'absent')} here; "
                 "resume with the run's own config.yaml"
             )
+
+    @property
+    def _architecture(self) -> str:
+        return self.encoder.backbone.lm.config.model_type
 
     @property
     def trainable(self) -> dict[str, torch.nn.Parameter]:
