@@ -151,12 +151,19 @@ class Shortened:
             raise RuntimeError("the power went")
 
 
-def test_last_without_a_name_is_the_newest_run(arguments: Arguments, run_folder: Folder):
+def test_last_without_a_name_is_the_newest_run_or_the_one_that_processes_agree_on(
+    arguments: Arguments, run_folder: Folder, monkeypatch: pytest.MonkeyPatch
+):
     for run in ("b", "a"):
         main(arguments("--run", run, "--trainer.max_steps", "2", "--trainer.logger", "false"))
-    main(arguments("--ckpt_path", "last", "--trainer.max_steps", "4", "--trainer.logger", "false"))
+    resume = arguments("--ckpt_path", "last", "--trainer.max_steps", "4", "--trainer.logger", "false")
+    monkeypatch.delenv("LLM2COMP_RUN")  # which each run has set
+    main(resume)
     steps = {run: load(run_folder(run) / "checkpoints" / "last.ckpt")["global_step"] for run in "ab"}
     assert steps == {"a": 4, "b": 2}
+    monkeypatch.setenv("LLM2COMP_RUN", "b")
+    main(resume)
+    assert load(run_folder("b") / "checkpoints" / "last.ckpt")["global_step"] == 4
 
 
 @pytest.mark.parametrize(

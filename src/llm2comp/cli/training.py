@@ -96,8 +96,8 @@ class TrainingCLI(LightningCLI):
         config = self.config[self.subcommand]
         config.root = str(Path(config.root).expanduser())
         if config.ckpt_path == "last":
-            if config.run is not None:
-                self.run_folder = RunFolder(Path(config.root), config.experiment, config.run)
+            if run := config.run or os.environ.get("LLM2COMP_RUN"):
+                self.run_folder = RunFolder(Path(config.root), config.experiment, run)
             else:
                 self.run_folder = RunFolder.newest(config.root, config.experiment)
             config.ckpt_path = str(self.run_folder.last_checkpoint)
