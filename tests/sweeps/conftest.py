@@ -20,8 +20,9 @@ Ablate = Callable[..., subprocess.Popen[str]]
 
 @pytest.fixture(autouse=True)
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder, and no GPU."""
+    """An empty current folder, no GPU, and a home folder that no path in use lies in."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ada")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     return tmp_path
 

@@ -109,3 +109,28 @@ def test_an_experiment_that_is_not_there_is_named(write_sweep: WriteSweep, workp
     (workplace / "experiment.yaml").unlink()
     with pytest.raises(UserError, match=r"cannot read experiment\.yaml: No such file"):
         begun.begin()
+
+
+def test_what_is_kept_is_without_secrets_and_home_paths_and_can_be_gone_on_with(
+    write_sweep: WriteSweep, workplace: Path
+):
+    values = ["/home/ada/models/a", "/home/ada/models/b"]
+    path = write_sweep(parameters={"encoder": {"values": values}, "hub.token": {"value": "planted1"}})
+    (workplace / "experiment.yaml").write_text("data: /home/ada/text\nhub: {password: planted2}\n")
+    begun = ablation(path, "--data", "/home/ada/text", "--api_key", "planted3")
+    train(begun)
+    begun.begin()
+    begun.check_experiments()
+    for kept in (ROOT / "ablation_twelve").rglob("*"):
+        assert "ada" not in kept.name
+        if kept.is_file():
+            assert "/home/ada" not in kept.read_text()
+            assert "planted" not in kept.read_text()
+    kept_sweep = Sweep.load(ROOT / "ablation_twelve" / "sweep.yaml")
+    assert kept_sweep.parameters == {"encoder": ("~/models/a", "~/models/b")}
+    with pytest.raises(UserError, match="was begun with other options") as refusal:
+        ablation(path, "--data", "/home/ada/other", "--api_key", "planted3").begin()
+    assert "planted" not in str(refusal.value)
+    (workplace / "experiment.yaml").write_text("data: /home/ada/other\nhub: {password: planted2}\n")
+    with pytest.raises(UserError, match="has changed"):
+        begun.check_experiments()

@@ -33,3 +33,10 @@ def test_what_a_folder_cannot_be_called_is_told_apart_by_a_digest():
     for name in names:
         assert re.fullmatch(r"train=[\w.=,+-]+-[0-9a-f]{8}", name)
         assert len(name) <= LONGEST + 9
+
+
+def test_a_home_path_is_not_in_the_name(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    names = [run_name({"model.encoder": f"/home/ada/models/{which}"}) for which in ("a", "b")]
+    assert [name[:-9] for name in names] == ["encoder=-models-a", "encoder=-models-b"]
+    assert names[0] == run_name({"model.encoder": "~/models/a"})

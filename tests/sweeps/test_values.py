@@ -81,3 +81,9 @@ def test_the_setting_of_a_run(write_sweep: WriteSweep):
     assert sweep.setting_of(CONFIG) == {"seed_everything": 1, "model.lora": "null"}
     assert sweep.setting_of({**CONFIG, "seed_everything": 2}) is None
     assert sweep.setting_of({}) is None
+
+
+def test_a_run_that_wrote_its_home_path_as_such_has_the_setting(write_sweep: WriteSweep):
+    values = ["/home/ada/models/a", "/home/ada/models/b"]
+    sweep = Sweep.load(write_sweep(parameters={"model.encoder": {"values": values}}))
+    assert sweep.setting_of({"model": {"encoder": "~/models/b"}}) == {"model.encoder": values[1]}

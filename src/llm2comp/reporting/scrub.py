@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,17 @@ def scrub(value: Any, name: str = "") -> Any:
     if isinstance(value, int | float):
         return value
     return _scrub_text(str(value))
+
+
+def scrub_command(words: Sequence[str]) -> list[str]:
+    """A command as it may be kept; the value of `--token` may be the word after it."""
+    names = ["", *map(last_part, words)]
+    return [scrub(word, name) for name, word in zip(names, words, strict=False)]
+
+
+def last_part(option: str) -> str:
+    """What a dotted option is called where it belongs, as `token` of `hub.token`."""
+    return option.rpartition(".")[2]
 
 
 def _scrub_text(text: str) -> str:

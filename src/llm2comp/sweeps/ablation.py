@@ -8,6 +8,7 @@ import yaml
 
 from llm2comp.errors import UserError
 from llm2comp.reporting.run_folder import RunFolder
+from llm2comp.reporting.scrub import scrub, scrub_command
 from llm2comp.sweeps.naming import run_name
 from llm2comp.sweeps.options import named_options
 from llm2comp.sweeps.planned_run import PlannedRun
@@ -19,8 +20,8 @@ class Ablation:
     """The runs of a sweep below `root`.
 
     Its folder keeps the sweep (`sweep.yaml`) and the experiments that its command names, as they were when it was
-    begun. A sweep may get more values later; whatever else all runs have in common stays as it was, so that no table
-    mixes runs that differ in more than the sweep says.
+    begun, without home paths and secrets. A sweep may get more values later; whatever else all runs have in common
+    stays as it was, so that no table mixes runs that differ in more than the sweep says.
     """
 
     sweep: Sweep
@@ -51,14 +52,14 @@ class Ablation:
         else:
             self.path.mkdir(parents=True, exist_ok=True)
             for experiment in self._experiments():
-                _write(self._kept(experiment), _text(experiment))
+                _write(self._kept(experiment), _without_secrets(_text(experiment)))
         _write(self.kept_sweep, self.sweep.to_yaml())
 
     def check_experiments(self) -> None:
         """Raise UserError if an experiment is no longer what it was when the ablation was begun."""
         for experiment in self._experiments():
             kept = self._kept(experiment)
-            if yaml.safe_load(_text(experiment)) != yaml.safe_load(_text(kept)):
+            if yaml.safe_load(_without_secrets(_text(experiment))) != yaml.safe_load(_text(kept)):
                 raise self._mixed(f"{experiment} has changed since {self.path} was begun; as it was then: {kept}")
 
     @property
@@ -93,7 +94,14 @@ def _common(sweep: Sweep) -> str:
     """What all runs of the sweep have in common, as a line."""
     fixed = [f"--{key}={value}" for key, value in sweep.fixed.items()]
     varied = [f"--{key}=..." for key in sorted(sweep.parameters)]
-    return " ".join([word for word in sweep.command if word != "${args}"] + fixed + varied)
+    return " ".join(scrub_command([*(word for word in sweep.command if word != "${args}"), *fixed, *varied]))
+
+
+def _without_secrets(text: str) -> str:
+    """The text of a YAML file as it is, or, where there is something to take out, its content without that."""
+    content = yaml.safe_load(text)
+    kept = scrub(content)
+    return text if kept == content else yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
 
 
 def _text(path: Path) -> str:

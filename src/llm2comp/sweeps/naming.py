@@ -5,6 +5,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from llm2comp.reporting.scrub import scrub
+
 # W&B's run ids, which the experiment is a part of, end at 128 characters.
 LONGEST = 80
 
@@ -13,8 +15,9 @@ def run_name(setting: Mapping[str, Any]) -> str:
     """The values of the varied options, as in `seed_everything=0,num_memory_tokens=8`.
 
     It hangs on the setting alone, so it stays when the sweep gets more values. Where the values cannot be written out
-    in a folder's name, a digest of them follows.
+    in a folder's name, a digest of them follows. A home path is not in it: W&B is told the name.
     """
+    setting = scrub(setting)
     short = [key.rpartition(".")[2] for key in setting]
     keys = short if len(set(short)) == len(short) else list(setting)
     written = ",".join(f"{key}={_text(value)}" for key, value in zip(keys, setting.values(), strict=True))

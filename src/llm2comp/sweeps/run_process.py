@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from io import BufferedWriter
 
 from llm2comp.errors import UserError
-from llm2comp.reporting.scrub import scrub
+from llm2comp.reporting.scrub import scrub_command
 from llm2comp.sweeps import keeper
 from llm2comp.sweeps.planned_run import PlannedRun
 
@@ -31,7 +31,7 @@ class RunProcess:
         self.run = run
         self.started = time.monotonic()
         command = [*run.command, *(["--ckpt_path", "last"] if _prepare(run) else [])]
-        log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} $ {_shown(command)}\n".encode())
+        log.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} $ {shlex.join(scrub_command(command))}\n".encode())
         log.flush()
         self._keeper = subprocess.Popen(
             [sys.executable, "-m", keeper.__name__, *command],
@@ -92,12 +92,6 @@ def log_end(run: PlannedRun, count: int) -> list[str]:
         file.seek(max(0, run.log.stat().st_size - _LOG_END))
         lines = file.read().decode(errors="replace").splitlines()
     return [line.rstrip() for line in lines if line.strip()][-count:]
-
-
-def _shown(command: Sequence[str]) -> str:
-    """The command as it may be kept; the value of `--token` may be the word after it."""
-    names = ["", *(word.rpartition(".")[2] for word in command)]
-    return shlex.join(scrub(word, name) for name, word in zip(names, command, strict=False))
 
 
 def _prepare(run: PlannedRun) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from llm2comp.errors import UserError, unknown
+from llm2comp.reporting.scrub import last_part, scrub, scrub_command
 from llm2comp.sweeps.metric import Metric
 from llm2comp.sweeps.naming import run_name
 from llm2comp.sweeps.options import named_options, option_of
@@ -120,9 +121,9 @@ class Sweep:
         return replace(renamed, command=command)
 
     def to_yaml(self) -> str:
-        """The sweep as W&B reads it."""
-        varied = {key: {"values": list(values)} for key, values in self.parameters.items()}
-        fixed = {key: {"value": value} for key, value in self.fixed.items()}
+        """The sweep as W&B reads it, without home paths and secrets."""
+        varied = {key: {"values": scrub(values, last_part(key))} for key, values in self.parameters.items()}
+        fixed = {key: {"value": scrub(value, last_part(key))} for key, value in self.fixed.items()}
         content = {
             "name": self.name,
             "description": self.description,
@@ -130,6 +131,6 @@ class Sweep:
             "method": "grid",
             "metric": {"name": self.metric.name, "goal": self.metric.goal},
             "parameters": {**varied, **fixed},
-            "command": list(self.command),
+            "command": scrub_command(self.command),
         }
         return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120)

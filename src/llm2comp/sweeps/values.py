@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from llm2comp.reporting.scrub import scrub
+
 
 def configured(config: Mapping[str, Any], key: str) -> Any:
     """The value that a run's nested configuration has at a dotted option.
@@ -26,7 +28,8 @@ def chosen(values: Sequence[Any], config_value: Any) -> Any:
     A class may be given by its name or by part of its arguments; where several of the values fit, it is the one that
     says most. Raises KeyError where none fits.
     """
-    fitting = [value for value in values if _fits(value, config_value)]
+    # What a run has written is without home paths.
+    fitting = [value for value in values if _fits(scrub(value), scrub(config_value))]
     if not fitting:
         raise KeyError(config_value)
     return max(fitting, key=_size)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 pytest.importorskip("wandb_workspaces", reason="the extra `dashboards` is not installed")
 
@@ -56,6 +57,16 @@ def test_numbers_are_plotted_by_their_parameter():
     text = json.dumps(spec(path))
     assert "config:setting.value.num_memory_tokens" in text
     assert '"xAxisLogScale": true' in text
+
+
+def test_a_report_names_no_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    path = tmp_path / "encoders.yaml"
+    content = yaml.safe_load(SWEEPS[0].read_text())
+    content["parameters"] = {"model.encoder": {"values": ["/home/ada/models/a", "/home/ada/models/b"]}}
+    path.write_text(yaml.safe_dump(content))
+    assert "~/models/a, ~/models/b" in json.dumps(spec(path))
+    assert "/home/ada" not in json.dumps(spec(path))
 
 
 def test_the_workspace_has_its_sections():

@@ -7,6 +7,7 @@ import wandb_workspaces.reports.v2 as wr
 from llm2comp.reporting.dashboard.axis import axis_kind
 from llm2comp.reporting.dashboard.parameter import SEED, Parameter, parameters, value_text
 from llm2comp.reporting.metric_names import metric
+from llm2comp.reporting.scrub import scrub
 from llm2comp.reporting.sweep_setting import SETTING, column
 from llm2comp.reporting.wandb_dashboards.panels import LABEL_KEY, arranged, bars, curve, title
 from llm2comp.reporting.wandb_results import BEST
@@ -59,7 +60,7 @@ def report_title(sweep: Sweep) -> str:
 
 
 def _what_is_varied(sweep: Sweep) -> str:
-    values = {each.key: ", ".join(map(value_text, each.values)) for each in parameters(sweep.parameters)}
+    values = {each.key: ", ".join(map(value_text, scrub(each.values))) for each in parameters(sweep.parameters)}
     lines = [f"- `{key}`: {text}" for key, text in values.items()]
     seeds = len(sweep.parameters.get(SEED, (0,)))
     better = "more" if sweep.metric.goal == "maximize" else "less"
