@@ -108,6 +108,23 @@ def test_another_revision_is_not_mistaken_for_it(workplace: Path) -> None:
     assert mirrored_revision(workplace / "mirror/org/one") == ONE.revision
 
 
+def test_what_is_there_but_not_whole_is_told(workplace: Path) -> None:
+    def fetch(dataset: HubRevision, folder: Path) -> None:
+        (folder / "data").mkdir()
+        (folder / "data/first").write_text("12345")
+        (folder / "data/a second").write_text("67")
+
+    folder = workplace / "mirror/org/one"
+    mirror([ONE], workplace, fetch)
+    mirror([ONE], workplace, fetch)
+    (folder / "data/a second").write_text("6")
+    with pytest.raises(UserError, match=f"{folder}/data/a second has 1 bytes in place of 2; move {folder} away"):
+        mirror([ONE], workplace, fetch)
+    (folder / "data/a second").unlink()
+    with pytest.raises(UserError, match=f"{folder}/data/a second is missing; move {folder} away"):
+        mirror([ONE], workplace, fetch)
+
+
 def test_another_command_is_refused() -> None:
     with pytest.raises(UserError, match="unknown data command 'miror'; did you mean 'mirror'"):
         main(["data", "miror"])

@@ -7,7 +7,8 @@ from llm2comp.data.sources.readers import ENDINGS
 
 MIRROR = "mirror"
 
-# Says at which revision of its repository a copy was taken; copies made by hand have none.
+# Says at which revision of its repository a copy was taken, and below that the size and the name of each of its files;
+# copies made by hand have none.
 _REVISION = ".revision"
 
 
@@ -34,10 +35,28 @@ def split_files(folder: Path, split: str, config: str | None = None) -> list[Pat
 
 def mirrored_revision(folder: Path) -> str | None:
     """The revision at which a copy was taken, where that is known."""
-    path = folder / _REVISION
-    return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+    return next(iter(_record(folder)), None)
 
 
 def record_revision(folder: Path, revision: str) -> None:
-    """Write down the revision at which a copy was taken."""
-    (folder / _REVISION).write_text(f"{revision}\n", encoding="utf-8")
+    """Write down the revision at which a copy was taken, and how large its files are."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _REVISION)
+    lines = [revision, *(f"{path.stat().st_size} {path.relative_to(folder).as_posix()}" for path in files)]
+    (folder / _REVISION).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def altered_file(folder: Path) -> str | None:
+    """The first file that is missing from a copy or as large as it was no more; None where none is known to be."""
+    for line in _record(folder)[1:]:
+        size, _, name = line.partition(" ")
+        path = folder / name
+        if not path.is_file():
+            return f"{path} is missing"
+        if path.stat().st_size != int(size):
+            return f"{path} has {path.stat().st_size:,} bytes in place of {int(size):,}"
+    return None
+
+
+def _record(folder: Path) -> list[str]:
+    path = folder / _REVISION
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from llm2comp.data.mirror import MIRROR, mirrored_revision, record_revision
+from llm2comp.data.mirror import MIRROR, altered_file, mirrored_revision, record_revision
 from llm2comp.errors import UserError
 
 
@@ -32,7 +32,8 @@ def mirror(datasets: Iterable[HubRevision], to: Path, download: Download = downl
     """Copy data sets into `to/mirror/org/name`, each whole or not at all; those that are there are left as they are.
 
     What was fetched of one before an interruption is kept in a hidden folder beside it, and used by the next call.
-    Raises UserError, after the others, for those that cannot be had and those that are there at another revision.
+    Raises UserError, after the others, for those that cannot be had and those that are there at another revision or not
+    whole.
     """
     failed = {}
     for number, dataset in enumerate(wanted := list(datasets), 1):
@@ -40,7 +41,7 @@ def mirror(datasets: Iterable[HubRevision], to: Path, download: Download = downl
         folder = to / MIRROR / dataset.name
         try:
             if folder.is_dir():
-                _check_revision(folder, dataset)
+                _check(folder, dataset)
                 print(f"{place}: is in {folder}", flush=True)
             else:
                 print(f"{place}: fetching", flush=True)
@@ -56,10 +57,12 @@ def mirror(datasets: Iterable[HubRevision], to: Path, download: Download = downl
         )
 
 
-def _check_revision(folder: Path, dataset: HubRevision) -> None:
+def _check(folder: Path, dataset: HubRevision) -> None:
     there = mirrored_revision(folder)
     if there not in (None, dataset.revision):
         raise UserError(f"{folder} holds revision {there}, not {dataset.revision}; mirror into another folder")
+    if altered := altered_file(folder):
+        raise UserError(f"{altered}; move {folder} away")
 
 
 def _fetch(dataset: HubRevision, folder: Path, download: Download) -> None:

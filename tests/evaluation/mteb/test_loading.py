@@ -11,6 +11,7 @@ pytest.importorskip("mteb", reason="the extra `eval` is not installed")
 
 from mteb.abstasks import AbsTask
 
+from llm2comp.data.mirror import record_revision
 from llm2comp.errors import UserError
 from llm2comp.evaluation.mteb.loading import loaded, missing_data, note_on_data
 from llm2comp.evaluation.mteb.tasks import english_tasks
@@ -125,17 +126,31 @@ def test_a_damaged_file_is_named(mirror: Path, suffix: str, damage: Callable[[by
     folder = write_retrieval(mirror, dataset["path"], dataset["revision"], suffix=suffix)
     path = folder / "corpus" / f"corpus.{suffix}"
     path.write_bytes(damage(path.read_bytes()))
+    record_revision(folder, dataset["revision"])  # as of a file that came damaged
     command = "; move the folder away and, where there is a network, run: llm2comp data mirror --tasks ArguAna"
     assert re.search(f"{message}.*{command}", refusal("ArguAna"))
 
 
 def test_a_file_that_is_not_there_is_named(mirror: Path) -> None:
     (mirror / "mteb/nfcorpus/queries/queries.jsonl").unlink()
+    (mirror / "mteb/nfcorpus/.revision").unlink()
     assert "mteb/nfcorpus/queries/queries.jsonl" in refusal("NFCorpus")
 
 
+def test_a_file_that_is_not_as_it_was_fetched_is_named(mirror: Path) -> None:
+    """One that is cut at the end of a line, and one of several that are found by their names, would not be missed."""
+    folder = mirror / "mteb/nfcorpus"
+    path = folder / "corpus/corpus.jsonl"
+    whole = path.read_bytes()
+    path.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    size = f"{path.stat().st_size:,} bytes in place of {len(whole):,}"
+    assert f"{path} has {size}; move {folder} away; where there is a network, run: " in refusal("NFCorpus")
+    path.unlink()
+    assert missing_data(task("NFCorpus")) == f"{path} is missing; move {folder} away"
+
+
 def test_rows_that_are_not_there_are_counted(mirror: Path) -> None:
-    """A file that is cut at the end of a line is well-formed; a copy with a revision was checked as it was fetched."""
+    """A file that is cut at the end of a line is well-formed; of a copy with a revision the sizes are known."""
     for name, path, message in (
         ("STSBenchmark", "mteb/stsbenchmark-sts", "lacks 1,349 of 1,379 rows of the split 'test': a file is not whole"),
         ("NFCorpus", "mteb/nfcorpus", "lacks 3,931 of 3,956 rows of the split 'test'"),

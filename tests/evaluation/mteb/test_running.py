@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,15 +29,16 @@ def run(encoder: WordEncoder, output: Path, tasks: str = TASKS) -> Run:
 
 
 class Failing(WordEncoder):
-    """Fails, in one way or another, on the first document of NFCorpus."""
+    """Fails, in one way or another, on what begins with a text: by default the first document of NFCorpus."""
 
-    def __init__(self, how: Exception | float) -> None:
+    def __init__(self, how: Exception | float, on: str = "title 0") -> None:
         super().__init__()
         self.how = how
+        self.on = on
 
     def encode(self, texts: Sequence[str], **options: Any) -> np.ndarray:
         embeddings = super().encode(texts, **options)
-        if texts[0].startswith("title 0"):
+        if texts[0].startswith(self.on):
             if isinstance(self.how, Exception):
                 raise self.how
             embeddings[0] = self.how
@@ -69,6 +71,37 @@ def test_what_is_finished_is_not_computed_again(mirror: Path, tmp_path: Path) ->
     run(whole, tmp_path / "other")
     assert len(whole.asked) == len(first.asked) + len(again.asked)
     assert read_scores(tmp_path / "out") == read_scores(tmp_path / "other")
+
+
+def test_a_score_is_of_the_data_that_is_there(mirror: Path, tmp_path: Path) -> None:
+    folder = mirror / "mteb/biosses-sts"
+
+    def scored(encoder: WordEncoder) -> dict[str, float]:
+        run(encoder, tmp_path / "out", "BIOSSES")
+        return dict(read_scores(tmp_path / "out")[0].scores)
+
+    of_a_revision = scored(WordEncoder())
+    shutil.rmtree(folder)
+    assert run(WordEncoder(), tmp_path / "out", "BIOSSES").failures == {}  # nothing speaks against the score
+    assert read_scores(tmp_path / "out")[0].scores == of_a_revision
+    write_by_hand(folder, shift=0)
+    of_a_copy = scored(WordEncoder())
+    assert of_a_copy != of_a_revision
+    write_by_hand(folder, shift=0)  # the times of the files are not their content
+    idle = WordEncoder()
+    assert scored(idle) == of_a_copy
+    assert idle.asked == []
+    write_by_hand(folder, shift=1)
+    assert scored(WordEncoder()) != of_a_copy
+    # Where the new data cannot be scored, no score of the old stays.
+    write_by_hand(folder, shift=2)
+    assert scored(Failing(np.nan, on=sentence(2))) == {}
+
+
+def write_by_hand(folder: Path, shift: int) -> None:
+    """100 pairs, the first sentences of which are those after the shift."""
+    rows = [{"sentence1": sentence(i + shift), "sentence2": sentence(i, 3), "score": i % 5} for i in range(100)]
+    write_dataset(folder, None, {"default": {"test": rows}})
 
 
 def test_another_checkpoint_of_the_same_name_gets_its_own_scores(mirror: Path, tmp_path: Path) -> None:
@@ -123,9 +156,16 @@ def test_an_aggregate_is_the_mean_of_its_tasks(mirror: Path, tmp_path: Path) -> 
     write_retrieval(mirror, *last)
     assert run(encoder, output, "CQADupstackRetrieval").failures == {}
     assert len(encoder.asked) == 24  # queries and documents of twelve tasks, once
-    scores = read_scores(output)[0].scores
-    assert scores.pop("CQADupstackRetrieval") == pytest.approx(np.mean(list(scores.values())), abs=1e-4)
-    assert len(scores) == 12
+    before = dict(read_scores(output)[0].scores)
+    write_retrieval(mirror, *last, documents=200)
+    (path,) = output.rglob(f"{cqa.metadata.tasks[-1].metadata.name}.json")
+    path.unlink()
+    assert run(encoder, output, "CQADupstackRetrieval").failures == {}
+    after = dict(read_scores(output)[0].scores)
+    assert before != after
+    for scores in (before, after):
+        assert scores.pop("CQADupstackRetrieval") == pytest.approx(np.mean(list(scores.values())), abs=1e-4)
+        assert len(scores) == 12
 
 
 def test_a_result_that_is_not_written_whole_is_not_there(

@@ -10,7 +10,7 @@ import huggingface_hub.constants
 from mteb.abstasks import AbsTask
 
 from llm2comp.cache import cache_folder
-from llm2comp.data.mirror import data_folder, mirror_folder, mirrored_revision
+from llm2comp.data.mirror import altered_file, data_folder, mirror_folder, mirrored_revision
 from llm2comp.encoder.fingerprint import digest
 from llm2comp.errors import UserError
 from llm2comp.evaluation.mteb.damage import damaged_file, lost_rows
@@ -32,6 +32,8 @@ def missing_data(task: AbsTask) -> str | None:
     there, wanted = mirrored_revision(folder), task.metadata.revision
     if there not in (None, wanted):
         return f"{folder} holds revision {there}, not {wanted}, which belongs in another LLM2COMP_DATA"
+    if altered := altered_file(folder):
+        return f"{altered}; move {folder} away"
     return None
 
 
@@ -69,7 +71,11 @@ def note_on_data(task: AbsTask) -> str | None:
     known = _KNOWN_DIFFERENCES.get(task.metadata.name)
     if folder is None or known is None or mirrored_revision(folder) is not None:
         return None
-    return f"the data in {folder} has no revision and may not be the benchmark's: {known}"
+    # Without the folder: it goes under tables that are shown to others.
+    return (
+        f"the copy of {task.metadata.dataset['path']} under LLM2COMP_DATA has no revision and may not be the "
+        f"benchmark's: {known}."
+    )
 
 
 def _load(task: AbsTask, folder: Path | None) -> None:

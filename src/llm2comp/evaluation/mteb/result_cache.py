@@ -12,6 +12,7 @@ from mteb.cache import ResultCache
 from mteb.models.model_meta import ModelMeta
 from mteb.results import TaskResult
 
+from llm2comp.evaluation.mteb.data_state import data_state
 from llm2comp.evaluation.mteb.tasks import parts
 
 
@@ -32,13 +33,26 @@ class WholeResultCache(ResultCache):
         return self.get_task_result_path("", meta).parent
 
     def finished(self, task: AbsTask, meta: ModelMeta) -> bool:
-        """Whether the result on the task's data is there."""
+        """Whether the result on the task's data, as it is now, is there; where the data is not, any result will do."""
         result = self.load_task_result(task.metadata.name, meta)
-        return (
-            result is not None
-            and result.dataset_revision == task.metadata.revision
-            and not result.get_missing_evaluations(task)
-        )
+        if result is None or result.dataset_revision != task.metadata.revision or result.get_missing_evaluations(task):
+            return False
+        path, state = self._data_path(task, meta), data_state(task)
+        return state is None or state == (path.read_text(encoding="utf-8") if path.is_file() else "")
+
+    def begin(self, task: AbsTask, meta: ModelMeta, state: str | None) -> None:
+        """Forget the result that there may be, for the one that is to come is of data in this state."""
+        self.forget(task, meta)
+        path = self._data_path(task, meta)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(state or "", encoding="utf-8")
+
+    def forget(self, task: AbsTask, meta: ModelMeta) -> None:
+        """Remove the result that there may be."""
+        self.get_task_result_path(task.metadata.name, meta).unlink(missing_ok=True)
+
+    def _data_path(self, task: AbsTask, meta: ModelMeta) -> Path:
+        return self.folder(meta) / f"{task.metadata.name}.data.txt"
 
     def save_to_cache(
         self,

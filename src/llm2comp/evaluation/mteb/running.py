@@ -18,6 +18,7 @@ from llm2comp.encoder.text_encoder import TextEncoder
 from llm2comp.errors import UserError
 from llm2comp.evaluation.fairness import keep_record
 from llm2comp.evaluation.mteb.adapter import MTEBEncoder
+from llm2comp.evaluation.mteb.data_state import data_state
 from llm2comp.evaluation.mteb.loading import loaded, missing_data, note_on_data
 from llm2comp.evaluation.mteb.progress import TaskProgress
 from llm2comp.evaluation.mteb.result_cache import WholeResultCache
@@ -37,7 +38,8 @@ class Run:
 def evaluate(encoder: TextEncoder, tasks: Sequence[AbsTask], output: Path, show_progress: bool = True) -> Run:
     """Score the encoder on tasks; each result is in `output` as soon as its task is done, and not computed again.
 
-    A task that fails is left out, and the others go on; `read_scores` reads what there is.
+    One whose data is no longer what it was is. A task that fails is left out, and the others go on; `read_scores` reads
+    what there is.
     """
     # A log would not show the encoder's own bars as they are meant.
     adapter = MTEBEncoder(encoder, show_progress=None if show_progress and sys.stderr.isatty() else False)
@@ -53,7 +55,10 @@ def evaluate(encoder: TextEncoder, tasks: Sequence[AbsTask], output: Path, show_
             with progress.task(name), _failure_noted(run, name, cache.folder(meta)):
                 _score(adapter, part, cache)
         for task in tasks:
-            failed = [part.metadata.name for part in parts(task) if part.metadata.name in run.failures]
+            names = [part.metadata.name for part in parts(task)]
+            if task.is_aggregate and pending.keys() & names:
+                cache.forget(task, meta)  # it would be the mean of what its parts had before
+            failed = [name for name in names if name in run.failures]
             if task.is_aggregate and failed:
                 run.failures[task.metadata.name] = f"is the mean of tasks of which some failed: {', '.join(failed)}"
             elif task.is_aggregate:
@@ -62,13 +67,14 @@ def evaluate(encoder: TextEncoder, tasks: Sequence[AbsTask], output: Path, show_
 
 
 def _score(adapter: MTEBEncoder, task: AbsTask, cache: WholeResultCache) -> None:
-    _write_note(note_on_data(task), note_path(cache.folder(adapter.mteb_model_meta), task.metadata.name))
+    meta, state, note = adapter.mteb_model_meta, data_state(task), note_on_data(task)
     with loaded(task):
+        cache.begin(task, meta, state)
+        _write_note(note, note_path(cache.folder(meta), task.metadata.name))
         _evaluate(adapter, task, cache, "always")
 
 
 def _write_note(note: str | None, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     if note is None:
         path.unlink(missing_ok=True)
     else:
