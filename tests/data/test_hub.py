@@ -83,7 +83,8 @@ def test_the_mirror_is_read_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, file: str
 ) -> None:
     monkeypatch.setenv("LLM2COMP_DATA", str(tmp_path))
-    with pytest.raises(UserError, match=r"is not in .*mirror/Salesforce/wikitext nor in"):
+    fetch = r"hf download Salesforce/wikitext --repo-type dataset --revision [0-9a-f]{40} --local-dir"
+    with pytest.raises(UserError, match=rf"is not in (\S+) nor in .* where there is a network, run: {fetch} \1$"):
         open_source(NAME)
     path = tmp_path / place / file
     path.parent.mkdir(parents=True)

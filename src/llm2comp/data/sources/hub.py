@@ -74,8 +74,8 @@ class HubDataset:
         folder = next((folder for folder in folders if folder.is_dir()), None)
         if folder is None:
             raise UserError(
-                f"{self.name} is not in {folders[0]} nor in {folders[1]}; put the data set's files there, or unset "
-                "LLM2COMP_DATA to read it from the hub"
+                f"{self.name} is not in {folders[0]} nor in {folders[1]}; where there is a network, run: hf download "
+                f"{self.repository} --repo-type dataset --revision {self.revision} --local-dir {folders[0]}"
             )
         if paths := split_files(folder, self.split, self.config):
             return Files(paths)
