@@ -99,7 +99,14 @@ def planned(
 
 def module_of(training: Training) -> EncoderTraining:
     """The module that makes the training, its weights loaded."""
-    module = EncoderTraining(
+    module = unloaded(training)
+    module.configure_model()
+    return module
+
+
+def unloaded(training: Training) -> EncoderTraining:
+    """The module that makes the training, as a strategy is given it."""
+    return EncoderTraining(
         encoder=training.spec.name,
         objective=training.objective,
         lora=training.lora,
@@ -113,8 +120,6 @@ def module_of(training: Training) -> EncoderTraining:
         activation_checkpointing=training.activation_checkpointing,
         compile=False,
     )
-    module.configure_model()
-    return module
 
 
 def allocated_peak(run: Callable[[], object]) -> int:

@@ -24,6 +24,8 @@ from tests.tiny import ARCHITECTURES, randomise_adapters, tiny_config, tiny_lm, 
 
 WORDS = ["fox", "dog", "text", "memory", "token", "frozen", "decoder", "brown", "lazy", "encoder"]
 
+STRATEGIES = ["ddp", "fsdp2", "deepspeed_stage_2", "deepspeed_stage_3"]
+
 # name -> objective, and the options of the model and of the data that it wants
 OBJECTIVES: dict[str, tuple[Callable[[], Objective], dict[str, Any]]] = {
     "distillation": (Distillation, {}),

@@ -11,9 +11,8 @@ import pytest
 import torch
 
 from tests.strategies.processes import Processes
-from tests.strategies.runs import OBJECTIVES, Run, train, write_lm
+from tests.strategies.runs import OBJECTIVES, STRATEGIES, Run, train, write_lm
 
-STRATEGIES = ["ddp", "fsdp2", "deepspeed_stage_2", "deepspeed_stage_3"]
 LOSS = {"rel": 2e-5}
 WEIGHT = {"rtol": 0.0, "atol": 2e-5}
 MOMENT = {"rtol": 1e-3, "atol": 5e-5}
@@ -63,7 +62,7 @@ def test_every_objective(
     two_processes: Processes, folder: Path, lm: str, corpora: tuple[str, str], objective: str, strategy: str
 ) -> None:
     if (objective, strategy) == ("gradcache", "deepspeed_stage_3"):
-        pytest.skip("refused: see test_errors")
+        pytest.skip("refused: see test_environment")
     corpus = corpora[objective in ("contrastive", "gradcache")]
     compare(two_processes, folder, objective, strategy, objective, lm, corpus)
 
