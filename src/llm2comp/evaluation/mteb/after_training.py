@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lightning.pytorch.utilities.seed import isolate_rng
+
 from llm2comp.encoder.text_encoder import TextEncoder
 from llm2comp.evaluation.mteb.library import require_mteb
 
@@ -14,17 +16,19 @@ if TYPE_CHECKING:
 def loadable_tasks(names: str) -> "list[AbsTask]":
     """The tasks by their names or a set's, each of which has been loaded once, so that training is not in vain.
 
-    Raises UserError without mteb, for an unknown task, and for data that is not to be had, naming what to run.
+    Random numbers go on as if it had not been called, though mteb seeds them as it is imported. Raises
+    UserError without mteb, for an unknown task, and for data that is not to be had, naming what to run.
     """
     require_mteb()
-    from llm2comp.evaluation.mteb.loading import loaded
-    from llm2comp.evaluation.mteb.tasks import english_tasks, parts
+    with isolate_rng():
+        from llm2comp.evaluation.mteb.loading import loaded
+        from llm2comp.evaluation.mteb.tasks import english_tasks, parts
 
-    tasks = english_tasks(names)
-    for task in tasks:
-        for part in parts(task):
-            with loaded(part):
-                pass
+        tasks = english_tasks(names)
+        for task in tasks:
+            for part in parts(task):
+                with loaded(part):
+                    pass
     return tasks
 
 
