@@ -57,7 +57,13 @@ def configured(options: Options) -> dict[str, Any]:
 
 
 def write_run(
-    folder: Path, options: Options, metrics: Mapping[str, float], *, tokens: int = 119_808, until: int = STEPS
+    folder: Path,
+    options: Options,
+    metrics: Mapping[str, float],
+    *,
+    tokens: int = 119_808,
+    until: int = STEPS,
+    scores: Mapping[str, float] | None = None,
 ) -> None:
     """A finished run; one that ends before its last step leaves no results."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +72,7 @@ def write_run(
     if until == STEPS:
         training = {"steps": STEPS, "tokens": tokens, "examples": 3120, "checksum": "00ff00ff00ff00ff"}
         geometry = {"effective_rank": 40 + 20 * abs(math.sin(tokens)), "isoscore": 0.1}
-        RunResults(dict(metrics), training, sts_test_spearman=45.1, geometry=geometry).save(folder)
+        RunResults(dict(metrics), training, dict(scores or {}), 45.1, geometry).save(folder)
 
 
 def metrics_csv(metrics: Mapping[str, float], until: int, seed: int) -> str:

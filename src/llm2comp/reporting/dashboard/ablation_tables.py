@@ -8,7 +8,7 @@ from llm2comp.reporting.dashboard.axis import is_number
 from llm2comp.reporting.dashboard.data_table import Cell, Column, DataTable
 from llm2comp.reporting.dashboard.differences import Difference
 from llm2comp.reporting.dashboard.links import link
-from llm2comp.reporting.dashboard.measures import measure
+from llm2comp.reporting.dashboard.measures import SCORE, measure
 from llm2comp.reporting.dashboard.setting import Setting
 from llm2comp.reporting.metric_names import Metric
 from llm2comp.reporting.numbers import amount, difference_unit, mean_and_deviation, signed, value
@@ -74,9 +74,9 @@ def _spent(setting: Setting, name: str) -> Cell:
 
 
 def measures_table(ablation: AblationResults) -> DataTable:
-    """A row a measure and a column a setting: the mean with its deviation, the best mean marked."""
-    names = dict.fromkeys(name for setting in ablation.settings for run in setting.runs for name in run.measured)
-    names.pop(ablation.sweep.metric.name, None)
+    """A row a measure, scores of MTEB apart, and a column a setting: mean and deviation, the best mean marked."""
+    measured = dict.fromkeys(name for setting in ablation.settings for run in setting.runs for name in run.measured)
+    names = [name for name in measured if name != ablation.sweep.metric.name and not name.startswith(SCORE)]
     columns = [Column("measure", is_number=False), *(Column(setting.label) for setting in ablation.settings)]
     rows = [_measure_cells(name, ablation.settings) for name in names]
     return DataTable("Mean ± standard deviation over seeds, the best mean bold", columns, rows, is_sortable=False)

@@ -22,6 +22,7 @@ from llm2comp.reporting.dashboard.figure import Figure
 from llm2comp.reporting.dashboard.measures import measure
 from llm2comp.reporting.dashboard.outcome_figure import outcome_figure
 from llm2comp.reporting.dashboard.run import Run
+from llm2comp.reporting.dashboard.score_views import categories_figure, scored, scores_table
 from llm2comp.reporting.verdict import Verdict, verdict
 
 
@@ -35,6 +36,8 @@ class AblationView:
     notes: list[str]
     outcome: Figure | None
     results: DataTable
+    categories: Figure | None
+    scores: DataTable
     measures: DataTable
     curves: list[Figure]
     runs: DataTable
@@ -70,6 +73,7 @@ class AblationView:
         found = differences({run.name: run.options for run in counted}, ablation.sweep.parameters)
         unfair, fair = unequal_budgets(settings, ablation.sweep.parameters)
         names = [parameter.name for parameter in ablation.parameters]
+        scores = scored(settings)
         is_drawn = names and any(map(math.isfinite, chain(*samples.values())))
         return cls(
             ablation=ablation,
@@ -78,6 +82,8 @@ class AblationView:
             notes=[*fair, *_noise(counted)],
             outcome=outcome_figure(settings, names, metric.name) if is_drawn else None,
             results=results_table(ablation, judged),
+            categories=categories_figure(scores, settings, names) if names else None,
+            scores=scores_table(scores),
             measures=measures_table(ablation),
             curves=curve_figures(ablation.attempts, metric.name),
             runs=runs_table(ablation, page),
