@@ -1,6 +1,6 @@
 """Every command of the README and of docs/ is one that can be given: its options are read by the parser it is for."""
 
-import importlib
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -17,18 +17,18 @@ from tests.cli.test_experiments import parse
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INLINE = re.compile(r"`([^`]+)`")
 PROGRAMS = ("llm2comp", "make", "wandb", "torchrun", "sbatch", "python", ".ci/run")
 
 
 def commands(document: Path) -> list[str]:
-    """The lines of its blocks of code that start a program, comments and continued lines taken together."""
-    found = []
-    for _, block in BLOCK.findall(document.read_text(encoding="utf-8")):
-        for line in block.replace("\\\n", " ").splitlines():
-            text = re.sub(r"^([A-Z_0-9]+=\S+ )+", "", line.strip())  # variables for this command
-            if text.startswith(tuple(f"{program} " for program in PROGRAMS)):
-                found.append(text)
-    return found
+    """The lines of its blocks of code that start a program, comments and continued lines taken together, and what does
+    so within a sentence; there, what has dots for something is none."""
+    text = document.read_text(encoding="utf-8")
+    lines = [line for _, block in BLOCK.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+    lines += [" ".join(code.split()) for code in INLINE.findall(BLOCK.sub("", text)) if "..." not in code]
+    found = [re.sub(r"^([A-Z_0-9]+=\S+ )+", "", line.strip()) for line in lines]  # without variables for this command
+    return [line for line in found if line.startswith(tuple(f"{program} " for program in PROGRAMS))]
 
 
 CASES = [
@@ -55,7 +55,7 @@ def check(words: list[str]) -> None:
         assert 'fit "$@"' in (ROOT / script).read_text(encoding="utf-8")
         check_llm2comp(["fit", *arguments])
     elif program == "python":
-        assert rest[0] in ("-m", "-c") or (ROOT / rest[0]).is_file()
+        check_python(rest)
     else:
         assert (ROOT / program).is_file()
 
@@ -63,6 +63,8 @@ def check(words: list[str]) -> None:
 def check_llm2comp(arguments: list[str]) -> None:
     name, rest = arguments[0], arguments[1:]
     assert name in COMMANDS
+    if rest in ([], ["--help"]):  # the command is named, or said to explain itself
+        return
     module: Any = importlib.import_module(COMMANDS[name][0])
     if name in ("fit", "validate"):
         parse(["fit", *rest])
@@ -93,11 +95,22 @@ def check_make(arguments: list[str]) -> None:
             check_llm2comp(words[programs[0] + 1 :])
 
 
+def check_python(arguments: list[str]) -> None:
+    if arguments[0] == "-m":
+        assert importlib.util.find_spec(arguments[1]) is not None
+    elif arguments[0] != "-c":
+        assert (ROOT / arguments[0]).is_file()
+    for path in arguments:
+        assert not path.startswith("tests/") or (ROOT / path).exists()
+
+
 def check_wandb(arguments: list[str]) -> None:
     shown = subprocess.run(
         [Path(sys.executable).parent / "wandb", arguments[0], "--help"], capture_output=True, text=True, check=False
     )
     assert shown.returncode == 0, shown.stderr
+    if arguments[0] == "sweep":
+        assert (ROOT / arguments[1]).is_file()
 
 
 @pytest.fixture(autouse=True)
@@ -127,6 +140,10 @@ def test_commands_are_found() -> None:
         "make no-such-target",
         'make pretrain-mntp ARGS="--no_such_option 1"',
         "wandb no-such-command",
+        "wandb sweep experiments/sweeps/no_such_sweep.yaml",
+        "python -m benchmarks.no_such_module",
+        "python -m pytest tests/no_such_test.py",
+        "python benchmarks/no_such_script.py",
         "sbatch experiments/clusters/no_such_script.sh",
     ],
 )

@@ -237,6 +237,7 @@ def test_paper_is_light_whatever_the_screen(page: Any, address: str):
     assert background(page) == "rgb(255, 255, 255)"
     assert page.execute_script("return getComputedStyle(document.querySelector('.canvas')).filter") == "none"
     assert page.execute_script("return getComputedStyle(document.querySelector('.scroll')).overflowX") == "visible"
+    assert page.execute_script("return getComputedStyle(document.querySelector('.legend')).breakInside") == "avoid"
     emulate(page, "screen", "dark")
     assert background(page) != "rgb(255, 255, 255)"
 

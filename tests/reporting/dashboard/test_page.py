@@ -100,9 +100,11 @@ def test_an_ablation_whole(root: Path):
     assert ["num_memory_tokens=4,seed=2", "4", "2", "20.6", "119,808", "260", "finished"] in runs
     options = found.tables["Options that are not alike in all runs"]
     assert [KEY, "the sweep", "1 (3 runs); 4 (3 runs); 16 (3 runs)"] in options
-    overview = found.tables["All ablations"]
-    assert overview[1][0] == "memory_tokens"
-    assert overview[1][-1] == "9 of 9"
+    heading, overview = found.tables["All ablations"]
+    assert heading[3] == "ahead of the next by"
+    assert overview[0] == "memory_tokens"
+    assert overview[2:4] == ["16: 30.0 ± 0.7 %", "10.0 points, more than the noise"]
+    assert overview[-1] == "9 of 9"
 
 
 def test_links_lead_to_the_folders_from_where_the_page_lies(root: Path, tmp_path: Path):

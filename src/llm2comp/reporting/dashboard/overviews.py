@@ -9,7 +9,9 @@ from llm2comp.reporting.dashboard.data_table import Cell, Column, DataTable
 from llm2comp.reporting.dashboard.links import link
 from llm2comp.reporting.dashboard.measures import STS_TEST, measure
 from llm2comp.reporting.dashboard.run import Run
-from llm2comp.reporting.numbers import spread, value
+from llm2comp.reporting.metric_names import Metric
+from llm2comp.reporting.numbers import amount, difference_unit, spread, value
+from llm2comp.reporting.verdict import Verdict
 
 NEWEST = 30
 # Of runs that were trained for different ends, what can be asked of each.
@@ -17,8 +19,9 @@ _MEASURES = ("val/loss", "val/context_recovered", "val/retrieval_mrr", "val/effe
 
 
 def ablations_table(views: Sequence[AblationView]) -> DataTable:
-    """A row an ablation: its best setting and the verdict."""
-    columns = [Column(name, is_number=False) for name in ("ablation", "verdict", "best", "compared")]
+    """A row an ablation: its best setting, by how much that leads, and the verdict."""
+    columns = [Column(name, is_number=False) for name in ("ablation", "verdict", "best")]
+    columns += [Column("ahead of the next by", is_number=False), Column("compared", is_number=False)]
     columns += [Column("runs", "finished of planned")]
     return DataTable("All ablations", columns, [_ablation_cells(view) for view in views])
 
@@ -33,9 +36,21 @@ def _ablation_cells(view: AblationView) -> list[Cell]:
         Cell(view.name, href=f"#{view.anchor}"),
         Cell(view.verdict.headline),
         Cell(f"{best.label}: {spread(best.samples(ablation.sweep.metric.name), shown)}") if best else Cell(),
+        _lead(view.verdict, shown),
         Cell(view.subject),
         Cell(f"{finished} of {planned}", finished / planned, tone="" if finished == planned else "warning"),
     ]
+
+
+def _lead(judged: Verdict, shown: Metric) -> Cell:
+    """How far the best is ahead of the next one, and whether that is more than noise."""
+    difference = next(iter(judged.to_best.values()), None)
+    if difference is None:
+        return Cell()
+    size = f"{amount(difference.value, shown)} {difference_unit(shown)}".rstrip()
+    if difference.low is None:
+        return Cell(f"{size}, where the seeds of both agree exactly")
+    return Cell(f"{size}, {'more than' if difference.exceeds_noise else 'within'} the noise")
 
 
 def other_runs_table(runs: Sequence[Run], page: Path) -> DataTable:
