@@ -202,7 +202,7 @@ def test_a_sharded_run_exports_the_encoder_of_its_best_checkpoint(start: Start, 
         ({"FAIL": "1"}, "fsdp2", torchrun, "RuntimeError: a fault of this process alone"),
         ({"DIE": "1"}, "fsdp2", list, "remote worker|terminated with code -9"),
     ],
-    ids=str,
+    ids=["first of fsdp2", "second of ddp", "second of fsdp2 under torchrun", "killed"],
 )
 def test_all_stop_within_a_minute_with_the_error_of_the_one_that_fails(
     start: Start,
