@@ -41,7 +41,8 @@ def test_merged_unmerged_and_base_agree(model_type: str):
 
     merged = copy.deepcopy(base)
     merged.load_state_dict(merged_state_dict(lm), strict=True)
-    torch.testing.assert_close(states(merged), unmerged, rtol=1e-5, atol=1e-5)
+    # Rounding in float32, which processors order differently; a hundredth of what the adapters must change at least.
+    torch.testing.assert_close(states(merged), unmerged, rtol=1e-4, atol=1e-4)
 
     torch.testing.assert_close(lm.state_dict(), before, rtol=0, atol=0)
     torch.testing.assert_close(states(lm), unmerged, rtol=0, atol=0)
