@@ -75,6 +75,7 @@ def test_names_stand_beside_each_other_without_a_line(tmp_path: Path):
     found = AblationView.of(AblationResults.load(tmp_path, Sweep.load(folder / "sweep.yaml")), tmp_path / "page.html")
     assert found.categories is not None
     (own,) = found.categories.data
+    assert [(column.name, column.below) for column in found.scores.columns[1:]] == [("Own", "")]
     assert (list(own["x"]), list(own["y"]), own["mode"]) == ([0, 1], [0, 10], "markers")
     assert found.categories.layout["xaxis"]["ticktext"] == ["Distillation", "MNTP"]
 
