@@ -3,15 +3,16 @@
 from typing import Any
 
 import pytest
-import torch
 
+from llm2comp.backbone.loading import fast_dtype
 from llm2comp.planning.plan import Plan
 from tests.planning.examples import beyond_the_model, measured_step, planned
 
 ROWS = 2
 MIB = 2**20
 CASES: dict[str, dict[str, Any]] = {
-    "adapters in bfloat16": {"dtype": torch.bfloat16, "max_length": 128},
+    # As this machine trains: without instructions for bfloat16, steps in it do not take what is planned.
+    "adapters": {"dtype": fast_dtype(), "max_length": 128},
     "all weights": {"lora": None, "max_length": 64},
 }
 
