@@ -11,7 +11,7 @@ from tests.planning.examples import beyond_the_model, measured_step, planned
 ROWS = 2
 MIB = 2**20
 CASES: dict[str, dict[str, Any]] = {
-    # As this machine trains: without instructions for bfloat16, steps in it do not take what is planned.
+    # As this machine trains: without instructions for bfloat16 the model may be refused in it, for how it rounds.
     "adapters": {"dtype": fast_dtype(), "max_length": 128},
     "all weights": {"lora": None, "max_length": 64},
 }
