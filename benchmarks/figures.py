@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.results import Curve, Result
 
@@ -28,7 +29,7 @@ def draw_ratios(results: Sequence[Result], path: Path) -> None:
     axes.set_xscale("log")
     axes.set_xticks([0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10], ["0.05", "0.1", "0.2", "0.5", "1", "2", "5", "10"])
     axes.axvline(1, color="lightgrey", zorder=0)
-    axes.set_xlabel("ratio (line: least to greatest round; bar: what is wanted; red: not reached)")
+    axes.set_xlabel("ratio, least to greatest round; bar: wanted; red: not reached")
     _save(figure, path)
 
 
@@ -51,6 +52,9 @@ def _draw(curve: Curve, axes: Axes) -> None:
     axes.plot(curve.x, [first * x / curve.x[0] for x in curve.x], ":", color="grey", label="linear")
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter("{x:,g}")
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.set_xticks(curve.x, [f"{x:,.0f}" for x in curve.x], fontsize=7, rotation=45)
     axes.set_xlabel(curve.x_name)
     axes.set_ylabel(curve.y_name)

@@ -13,12 +13,13 @@ PACKAGES = ("torch", "transformers", "sentence-transformers", "peft", "lightning
 
 def machine_facts() -> dict[str, Any]:
     """Processor, memory and versions, and how busy the machine was."""
+    capabilities = torch.cpu.get_capabilities()
     facts: dict[str, Any] = {
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
-        "bfloat16_matrices": bool(torch.cpu.get_capabilities().get("amx_bf16")),
+        "bfloat16": " ".join(name for name in ("avx512_bf16", "amx_bf16") if capabilities.get(name)) or "emulated",
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1),
         "load_average": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),

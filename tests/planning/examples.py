@@ -1,5 +1,6 @@
 """Trainings of tiny models to plan, the same trainings done for real, and memory as PyTorch's allocator counts it."""
 
+import gc
 from collections.abc import Callable, Mapping
 from itertools import accumulate
 from pathlib import Path
@@ -127,6 +128,7 @@ def allocated_peak(run: Callable[[], object]) -> int:
 
     What the allocator is asked for is the same in every run; how much of it the C library holds resident is not.
     """
+    gc.collect()  # what earlier work has left would be seen to be freed
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         run()
     events = profiled.profiler.kineto_results.events()

@@ -14,7 +14,7 @@ from llm2comp.objectives import MNTP, Contrastive
 from llm2comp.planning.full_batch import batch_size, full_batch
 from llm2comp.planning.model_size import model_size
 from llm2comp.planning.plan import Plan
-from llm2comp.planning.strategies import STRATEGIES, footprint, refusal
+from llm2comp.planning.strategies import STRATEGIES, Moment, footprint, refusal
 from tests.planning.examples import LAYERS, planned, save_lm
 
 GIB = 2**30
@@ -96,11 +96,9 @@ def test_dividing_takes_less_the_more_there_are_to_divide_among(tiny: Path):
     training = planned(tiny, lora=None, dtype=torch.bfloat16, device="cuda", batch_size=8)
     size = model_size(training)
     memory = {**size.memory, "gradients": size.memory["trained"], "optimizer": 2 * size.memory["trained"]}
+    moment = Moment("backward of pass 1", memory)
     for strategy in STRATEGIES:
-        two, four, eight = (
-            {part: n for part, n in footprint(strategy, memory, training, size, devices).items()}
-            for devices in (2, 4, 8)
-        )
+        two, four, eight = (footprint(strategy, moment, training, size, devices) for devices in (2, 4, 8))
         parts = {
             "one device": set(),
             "ddp": set(),

@@ -11,7 +11,7 @@ from llm2comp.planning.full_batch import BatchSize, batch_size, full_batch
 from llm2comp.planning.memory_tracker import Memory
 from llm2comp.planning.model_size import ModelSize, model_size
 from llm2comp.planning.shapes_only import LARGEST_REAL
-from llm2comp.planning.strategies import Footprint, Strategy, footprint, processes, refusal
+from llm2comp.planning.strategies import Footprint, Moment, Strategy, footprint, processes, refusal
 from llm2comp.planning.training import Training
 from llm2comp.planning.training_step import Peaks, step_peaks
 
@@ -67,8 +67,12 @@ class Plan:
 
     def peak(self, strategy: Strategy, rows: int) -> Footprint:
         """The memory of a device, by part, when it is most in a step of full batches of so many rows."""
-        moments = [memory for segment in self._step(strategy, rows).values() for memory in segment]
-        found = [footprint(strategy, self._whole(m), self.training, self.size, self.devices) for m in moments]
+        moments = [
+            Moment(segment, self._whole(memory))
+            for segment, peaks in self._step(strategy, rows).items()
+            for memory in peaks
+        ]
+        found = [footprint(strategy, moment, self.training, self.size, self.devices) for moment in moments]
         return max(found, key=lambda memory: sum(memory.values()))
 
     def total(self, strategy: Strategy, rows: int) -> int:

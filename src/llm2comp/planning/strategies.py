@@ -1,6 +1,7 @@
 """The memory of one device when a model is trained by several, under each of the strategies that Lightning has."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -15,15 +16,32 @@ STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 # By part; "communication" is what processes send, receive and make whole for a while.
 Footprint = dict[str, int]
 
+
+@dataclass(frozen=True)
+class Moment:
+    """What one device alone would hold at some time in a segment of a step, see `step_peaks`."""
+
+    segment: str
+    memory: Memory
+
+    @property
+    def is_backward(self) -> bool:
+        return self.segment.startswith("backward")
+
+    @property
+    def is_step(self) -> bool:
+        return self.segment == "step"
+
+
 _OF_MODEL: tuple[Part, ...] = ("weights", "frozen copy", "trained", "gradients", "optimizer")
 # Elements, as Lightning and DeepSpeed have them by default; buckets are of float32, as gradients are.
-_REDUCE_BUCKET, _LIVE_PARAMETERS = 200_000_000, 1_000_000_000
+_REDUCE_BUCKET, _PREFETCH_BUCKET, _LIVE_PARAMETERS = 200_000_000, 50_000_000, 1_000_000_000
 _FLOAT32 = 4
 
 
-def footprint(strategy: Strategy, memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
-    """What a device holds at a moment when one device alone would hold `memory`."""
-    return _FOOTPRINTS[strategy](memory, training, size, devices)
+def footprint(strategy: Strategy, moment: Moment, training: Training, size: ModelSize, devices: int) -> Footprint:
+    """What a device holds at a moment of one device alone."""
+    return _FOOTPRINTS[strategy](moment, training, size, devices)
 
 
 def processes(strategy: Strategy, devices: int) -> int:
@@ -47,16 +65,16 @@ def refusal(strategy: Strategy, training: Training, devices: int) -> str | None:
     return None
 
 
-def _one_device(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
-    return {**memory, "communication": 0}
+def _one_device(moment: Moment, training: Training, size: ModelSize, devices: int) -> Footprint:
+    return {**moment.memory, "communication": 0}
 
 
-def _ddp(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
+def _ddp(moment: Moment, training: Training, size: ModelSize, devices: int) -> Footprint:
     """All of it on each device, and the buckets by which gradients are sent."""
-    return {**memory, "communication": size.memory["trained"]}
+    return {**moment.memory, "communication": size.memory["trained"]}
 
 
-def _fsdp2(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
+def _fsdp2(moment: Moment, training: Training, size: ModelSize, devices: int) -> Footprint:
     """1/N of the model.
 
     Whole are, in the compute type, the block at work and the one that comes next, and of the block's gradients those
@@ -64,27 +82,50 @@ def _fsdp2(memory: Memory, training: Training, size: ModelSize, devices: int) ->
     """
     element = torch.finfo(training.dtype).bits // 8
     blocks = 2 * element * size.block_parameters + (element + _FLOAT32) * size.block_trained
-    return {**_divided(memory, _OF_MODEL, devices), "communication": blocks + size.outside + size.outside_trained}
+    return {
+        **_divided(moment.memory, _OF_MODEL, devices),
+        "communication": blocks + size.outside + size.outside_trained,
+    }
 
 
-def _zero_2(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
-    """All weights, 1/N of gradients and optimiser states.
+def _zero_2(moment: Moment, training: Training, size: ModelSize, devices: int) -> Footprint:
+    """All weights, 1/N of gradients and optimiser states, and the optimiser's copy of its part of what trains.
 
-    The optimiser has a copy of its part of what trains, and gradients are sent from two buckets.
+    The gradients are sent from two buckets, that are there in the backward pass alone.
     """
-    divided = _divided(memory, ("gradients", "optimizer"), devices)
-    divided["trained"] += -(-memory["trained"] // devices)
-    return {**divided, "communication": 2 * _FLOAT32 * _REDUCE_BUCKET}
+    divided = _divided(moment.memory, ("gradients", "optimizer"), devices)
+    divided["trained"] += -(-size.memory["trained"] // devices)
+    if not (moment.is_backward or moment.is_step or training.accumulates):
+        divided["gradients"] = 0
+    return {
+        **divided,
+        "gradients": divided["gradients"] * (2 if moment.is_step else 1),  # the optimiser reads a flat copy
+        "communication": 2 * _FLOAT32 * _REDUCE_BUCKET if moment.is_backward else 0,
+    }
 
 
-def _zero_3(memory: Memory, training: Training, size: ModelSize, devices: int) -> Footprint:
-    """1/N of the model; whole are up to a thousand million parameters, and gradients are sent from a bucket."""
-    kept = sum(size.memory[part] for part in ("weights", "frozen copy", "trained"))
-    live = min(kept, kept * _LIVE_PARAMETERS // size.parameters)
-    return {**_divided(memory, _OF_MODEL, devices), "communication": live + _FLOAT32 * _REDUCE_BUCKET}
+def _zero_3(moment: Moment, training: Training, size: ModelSize, devices: int) -> Footprint:
+    """1/N of the model, the optimiser's copy of its part of what trains, and that part's gradients all the time.
+
+    Whole are up to a thousand million parameters outside of the optimiser's step, and once more those that are being
+    fetched: where all of them stay whole, in the first pass of each model. Gradients are sent from a bucket that stays.
+    """
+    divided = _divided(moment.memory, _OF_MODEL, devices)
+    part = -(-size.memory["trained"] // devices)
+    divided["trained"] += part
+    kept = sum(size.memory[name] for name in ("weights", "frozen copy", "trained"))
+    live, fetched = (min(kept, kept * most // size.parameters) for most in (_LIVE_PARAMETERS, _PREFETCH_BUCKET))
+    first_passes = ("pass 1", "pass 2") if size.memory["frozen copy"] else ("pass 1",)
+    if live == kept and moment.segment not in first_passes:
+        fetched = 0
+    return {
+        **divided,
+        "gradients": part * (2 if moment.is_step else 1),  # the optimiser reads a flat copy
+        "communication": _FLOAT32 * _REDUCE_BUCKET + (0 if moment.is_step else live + fetched),
+    }
 
 
-_FOOTPRINTS: dict[Strategy, Callable[[Memory, Training, ModelSize, int], Footprint]] = {
+_FOOTPRINTS: dict[Strategy, Callable[[Moment, Training, ModelSize, int], Footprint]] = {
     "one device": _one_device,
     "ddp": _ddp,
     "fsdp2": _fsdp2,
