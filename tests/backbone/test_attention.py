@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from llm2comp.backbone.attention import attention_direction, check_switch
+from llm2comp.backbone.attention import _states, attention_direction, check_switch
 from llm2comp.errors import UserError
 from tests.tiny import ARCHITECTURES, EVERY_ATTENTION, tiny_architecture, tiny_config, tiny_lm
 
@@ -109,6 +109,20 @@ def test_a_model_that_reads_padding_is_refused():
     """BART's decoder counts positions from the left edge, whatever position ids it is given."""
     with pytest.raises(UserError, match=r"bart .* reads a text differently when padding stands before it"):
         check_switch(tiny_lm(tiny_config("bart", d_model=32, decoder_layers=1, decoder_ffn_dim=32), "sdpa"))
+
+
+def test_rounding_that_stands_in_the_way_is_called_so(monkeypatch: pytest.MonkeyPatch):
+    """As it is with SmolLM2-135M on processors without bfloat16 instructions."""
+    torch.manual_seed(0)
+    lm = tiny_lm(tiny_config("llama", initializer_range=0.3), "sdpa").bfloat16()
+    check_switch(lm)
+
+    def rounded(lm, ids, direction, padding, masked=True):
+        return _states(lm, ids, direction, padding, masked) * (1.2 if padding and masked else 1.0)
+
+    monkeypatch.setattr("llm2comp.backbone.attention._states", rounded)
+    with pytest.raises(UserError, match=r"rounding alone changes what is read .* by 20% .*--model.dtype float32"):
+        check_switch(lm)
 
 
 def test_a_model_that_does_not_switch_back_is_refused(monkeypatch: pytest.MonkeyPatch):

@@ -69,13 +69,28 @@ def _check_switch(lm: PreTrainedModel) -> None:
                 "Granite, Cohere"
             )
         unpadded = unpadded or [causal, both]
-        # Rounding in bfloat16 is far larger than in float32, and far smaller than what padding that is read does.
-        tolerance = 1e-3 if is_exact(lm) else 0.1
-        if any((a - b).norm() > tolerance * a.norm() for a, b in zip(unpadded, (causal, both), strict=True)):
-            raise UserError(
-                f"{name} is not supported: it reads a text differently when padding stands before it, so its "
-                "embeddings would depend on the batch. Llama, Mistral, Qwen, SmolLM and the like do not"
-            )
+        _check_padding(lm, name, text, "causal", padding, unpadded[0], causal)
+        _check_padding(lm, name, text, "bidirectional", padding, unpadded[1], both)
+
+
+def _check_padding(
+    lm: PreTrainedModel, name: str, text: Tensor, direction: Direction, padding: int, before: Tensor, after: Tensor
+) -> None:
+    """Raise UserError if the states [1, T, H] of the text are others after padding."""
+    # Rounding in bfloat16 is far larger than in float32, and far smaller than what padding that is read does.
+    change = (before - after).norm()
+    if change <= (1e-3 if is_exact(lm) else 0.1) * before.norm():
+        return
+    read = _states(lm, text, direction, padding, masked=False)
+    if not is_exact(lm) and change < 0.5 * (before - read).norm():
+        raise UserError(
+            f"{name} cannot be used in bfloat16 on this machine: its rounding alone changes what is read of a text by "
+            f"{change / before.norm():.0%} when padding stands before it. Set --model.dtype float32"
+        )
+    raise UserError(
+        f"{name} is not supported: it reads a text differently when padding stands before it, so its "
+        "embeddings would depend on the batch. Llama, Mistral, Qwen, SmolLM and the like do not"
+    )
 
 
 def _probes(lm: PreTrainedModel) -> tuple[Tensor, Tensor]:
@@ -93,14 +108,16 @@ def _change(before: Tensor, after: Tensor) -> float:
     return ((after - before).abs().max() / before.abs().max()).item()
 
 
-def _states(lm: PreTrainedModel, ids: Tensor, direction: Direction, padding: int) -> Tensor:
-    """Hidden states [1, T, H] of a text [1, T], read after as many tokens of padding."""
+def _states(lm: PreTrainedModel, ids: Tensor, direction: Direction, padding: int, masked: bool = True) -> Tensor:
+    """Hidden states [1, T, H] of a text [1, T], read after as many tokens of padding, `masked` or read with it."""
     mask = torch.ones_like(ids)
     ids = torch.nn.functional.pad(ids, (padding, 0))
     mask = torch.nn.functional.pad(mask, (padding, 0))
+    positions = text_positions(mask)
+    mask = mask if masked else torch.ones_like(mask)
     with attention_direction(lm, direction):
         try:
-            states = last_hidden_states(lm, input_embeddings(lm)(ids), mask, text_positions(mask))
+            states = last_hidden_states(lm, input_embeddings(lm)(ids), mask, positions)
         except (AttributeError, TypeError) as error:
             raise UserError(
                 f"{lm.config.model_type} ({type(lm).__name__}) is not supported: it cannot be run from embeddings, a "
