@@ -174,9 +174,15 @@ def test_a_click_on_a_heading_sorts_and_another_turns_round(page: Any):
     assert heading(page, 0).get_attribute("aria-sort") == "descending"
     assert "sorted by num_memory_tokens, descending" in page.find_element("id", "sorted").get_attribute("textContent")
 
-    heading(page, 2).find_element("tag name", "button").click()
-    assert column(page, 2) == ["10.0", "20.4", "30.0"]
-    assert [heading(page, i).get_attribute("aria-sort") for i in (0, 2)] == ["none", "ascending"]
+    heading(page, 1).find_element("tag name", "button").click()
+    assert column(page, 1) == ["10.0", "20.4", "30.0"]
+    assert [heading(page, i).get_attribute("aria-sort") for i in (0, 1)] == ["none", "ascending"]
+
+
+def test_a_desk_shows_the_overview_and_the_results_whole(page: Any):
+    script = "return arguments[0].closest('.scroll').scrollWidth - arguments[0].closest('.scroll').clientWidth"
+    for table in page.find_elements("css selector", TABLE + ", #overview table"):
+        assert page.execute_script(script, table) <= 0
 
 
 def test_what_is_missing_comes_last_either_way(page: Any):
@@ -203,6 +209,9 @@ def test_a_phone_needs_no_scrolling_sideways(page: Any, address: str, tmp_path: 
         """
     )
     assert outside == []
+    mean = heading(page, 1)
+    assert mean.text.startswith("mean")
+    assert page.execute_script("return arguments[0].getBoundingClientRect().right", mean) <= PHONE
     # A finger that passes over a plot scrolls the page.
     assert page.execute_script("return document.querySelectorAll('.nsewdrag.cursor-crosshair').length") == 0
     assert screenshot(page, tmp_path / "phone.png").shape[1] == PHONE

@@ -24,9 +24,9 @@ def results_table(ablation: AblationResults, judged: Verdict) -> DataTable:
     arrow = "↑ higher is better" if ablation.sweep.metric.goal == "maximize" else "↓ lower is better"
     columns = [
         *_value_columns(ablation),
-        Column("seeds"),
         Column("mean", shown.unit),
         Column("deviation", shown.unit),
+        Column("seeds"),
         Column("from the best", f"{unit}, 95% interval".lstrip(", ")),
         Column("beyond noise", is_number=False),
         Column("training tokens", "mean"),
@@ -44,9 +44,9 @@ def _result_cells(setting: Setting, ablation: AblationResults, judged: Verdict, 
     is_best = setting.label == judged.best
     return [
         *_value_cells(setting),
-        Cell(str(len(samples)), len(samples)),
         Cell() if mean is None else Cell(value(mean, shown), mean, tone="best" if is_best else ""),
         Cell() if deviation is None else Cell(amount(deviation, shown), deviation),
+        Cell(str(len(samples)), len(samples)),
         *(_to_best(setting.label, judged, shown) if not is_best else [Cell("best", 0.0), Cell()]),
         _spent(setting, "tokens"),
         *([_spent(setting, "steps")] if _steps_differ(ablation) else []),
