@@ -212,6 +212,16 @@ def test_a_phone_needs_no_scrolling_sideways(page: Any, address: str, tmp_path: 
     mean = heading(page, 1)
     assert mean.text.startswith("mean")
     assert page.execute_script("return arguments[0].getBoundingClientRect().right", mean) <= PHONE
+    named = page.execute_script(
+        """
+        return [...document.querySelectorAll(".wide .canvas")].map((canvas) => [
+          [...canvas.querySelectorAll(".xtick text")].filter((text) => text.checkVisibility()).length,
+          JSON.parse(canvas.querySelector("script").textContent).layout.xaxis.tickvals.length,
+        ]);
+        """
+    )
+    assert named
+    assert all(shown == ticks for shown, ticks in named)
     # A finger that passes over a plot scrolls the page.
     assert page.execute_script("return document.querySelectorAll('.nsewdrag.cursor-crosshair').length") == 0
     assert screenshot(page, tmp_path / "phone.png").shape[1] == PHONE

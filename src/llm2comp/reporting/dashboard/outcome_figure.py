@@ -43,6 +43,8 @@ def outcome_figure(settings: Sequence[Setting], parameters: Sequence[str], metri
         "type": "log" if kind == "log" else "linear",
         "tickvals": list(places.values()),
         "ticktext": [html.escape(text) for text in places],
+        # On a narrow page names end at their tick: one that ended past the page would not be drawn.
+        "autotickangles": [0, -45, -90],
     }
     if kind == "category":
         x_axis["range"] = [-0.5, len(places) - 0.5]
