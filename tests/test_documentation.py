@@ -61,6 +61,8 @@ def check(words: list[str]) -> None:
 
 
 def check_llm2comp(arguments: list[str]) -> None:
+    if arguments == ["--help"]:
+        return
     name, rest = arguments[0], arguments[1:]
     assert name in COMMANDS
     if rest in ([], ["--help"]):  # the command is named, or said to explain itself
