@@ -16,6 +16,11 @@ STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 # By part; "communication" is what processes send, receive and make whole for a while.
 Footprint = dict[str, int]
 
+_OF_MODEL: tuple[Part, ...] = ("weights", "frozen copy", "trained", "gradients", "optimizer")
+# Elements, as Lightning and DeepSpeed have them by default; buckets are of float32, as gradients are.
+_REDUCE_BUCKET, _PREFETCH_BUCKET, _LIVE_PARAMETERS = 200_000_000, 50_000_000, 1_000_000_000
+_FLOAT32 = 4
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -31,12 +36,6 @@ class Moment:
     @property
     def is_step(self) -> bool:
         return self.segment == "step"
-
-
-_OF_MODEL: tuple[Part, ...] = ("weights", "frozen copy", "trained", "gradients", "optimizer")
-# Elements, as Lightning and DeepSpeed have them by default; buckets are of float32, as gradients are.
-_REDUCE_BUCKET, _PREFETCH_BUCKET, _LIVE_PARAMETERS = 200_000_000, 50_000_000, 1_000_000_000
-_FLOAT32 = 4
 
 
 def footprint(strategy: Strategy, moment: Moment, training: Training, size: ModelSize, devices: int) -> Footprint:
