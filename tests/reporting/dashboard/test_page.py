@@ -103,7 +103,7 @@ def test_an_ablation_whole(root: Path):
     heading, overview = found.tables["All ablations"]
     assert heading[3] == "ahead of the next by"
     assert overview[0] == "memory_tokens"
-    assert overview[2:4] == ["16: 30.0 ± 0.7 %", "10.0 points, more than the noise"]
+    assert overview[2:4] == ["16: 30.0 ± 0.7 %", "10.0 points, more than noise"]
     assert overview[-1] == "9 of 9"
 
 

@@ -50,7 +50,7 @@ def _lead(judged: Verdict, shown: Metric) -> Cell:
     size = f"{amount(difference.value, shown)} {difference_unit(shown)}".rstrip()
     if difference.low is None:
         return Cell(f"{size}, where the seeds of both agree exactly")
-    return Cell(f"{size}, {'more than' if difference.exceeds_noise else 'within'} the noise")
+    return Cell(f"{size}, {'more than' if difference.exceeds_noise else 'within'} noise")
 
 
 def other_runs_table(runs: Sequence[Run], page: Path) -> DataTable:
