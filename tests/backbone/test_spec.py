@@ -51,12 +51,15 @@ def test_an_embedded_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("{tmp}/modle.gguf", "no model .*; did you mean '{tmp}/model.gguf'"),
         ("model.gguf", "no model 'model.gguf'"),
         ("{tmp}/encoder", "is not a model folder: it holds no config.json"),
+        ("{tmp}/run", "it holds no config.json; did you mean '{tmp}/run/encoder'"),
         ("{tmp}/notes.txt", "is a file but not a .gguf file"),
         ("a/b/c", "no model 'a/b/c'"),
     ],
 )
 def test_what_is_no_model(name: str, message: str, tmp_path: Path):
     (tmp_path / "encoder").mkdir()
+    (tmp_path / "run" / "encoder").mkdir(parents=True)
+    (tmp_path / "run" / "encoder" / "config.json").touch()
     (tmp_path / "model.gguf").touch()
     (tmp_path / "notes.txt").touch()
     with pytest.raises(UserError, match=message.replace("{tmp}", str(tmp_path))):

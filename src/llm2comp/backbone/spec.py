@@ -45,7 +45,9 @@ def resolve(name: str | os.PathLike[str]) -> ModelSpec:
     path = Path(name).expanduser()
     if path.is_dir():
         if not (path / "config.json").is_file():
-            raise UserError(f"{path} is not a model folder: it holds no config.json")
+            inside = path / "encoder"
+            hint = f"; did you mean {str(inside)!r}?" if (inside / "config.json").is_file() else ""
+            raise UserError(f"{path} is not a model folder: it holds no config.json{hint}")
         return ModelSpec(name, str(path))
     if path.is_file():
         if path.suffix != ".gguf":

@@ -1,6 +1,8 @@
 """Argument parsing whose errors name what is wrong, and the nearest name there is, in a few lines."""
 
 import re
+from inspect import signature
+from pydoc import locate
 from typing import Any, NoReturn
 
 from lightning.pytorch.cli import LightningArgumentParser
@@ -12,6 +14,9 @@ from llm2comp.errors import UserError, unknown
 
 # How jsonargparse says that there is no class of the name it was given.
 _NO_CLASS = re.compile(r"Expected a dot import path string: (\S+)|class_path '([\w.]+)':\s+(?:module|No module|Import)")
+# And that a class has no such option.
+_NO_OPTION = re.compile(r"class_path '([\w.]+)':\s+Option '([\w.]+)' is not accepted")
+_UNRECOGNIZED = re.compile(r"[Uu]nrecognized arguments: --([\w.]+)")
 _KEY = re.compile(r'Parser key "(?:\w+\.)*(\w+)"')
 
 
@@ -34,4 +39,15 @@ class Parser(LightningArgumentParser):
             raise unknown(
                 keys[-1] if keys else "class", name, [*llm2comp.objectives.__all__, *llm2comp.modules.__all__]
             )
+        if no_option := _NO_OPTION.findall(message):
+            path, name = no_option[-1]
+            cls: Any = locate(path)
+            raise unknown(f"option of {cls.__name__}", name, list(signature(cls).parameters))
+        if unrecognized := _UNRECOGNIZED.search(message):
+            raise unknown("option", unrecognized[1], self._option_names())
         raise UserError(f"{message}\n'llm2comp fit --help' lists the options")
+
+    def _option_names(self) -> list[str]:
+        """Those of all subcommands, without their dashes."""
+        parsers = [self, *(self._subcommands_action._name_parser_map.values() if self._subcommands_action else ())]
+        return [option.lstrip("-") for parser in parsers for option in parser._option_string_actions]
