@@ -128,7 +128,7 @@ def test_the_wait_for_data_is_a_share_of_the_time(tmp_path: Path, seconds: float
     assert [step for step, _ in series["train/data_wait"]] == [2, 5, 8]
     # The batch after the next is fetched before the first, so the first value has one wait more.
     for _, share in series["train/data_wait"][1:]:
-        assert share == pytest.approx(seconds / (seconds + STEP_SECONDS), rel=0.25, abs=0.03)
+        assert share == pytest.approx(seconds / (seconds + STEP_SECONDS), rel=0.25, abs=0.1)
 
 
 def test_a_loader_that_does_not_tell_is_not_asked(tmp_path: Path):
