@@ -6,8 +6,8 @@ needs of memory beyond the weights. Attention is the default of training on this
 
 Worse than linear in tokens is the length alone, since attention compares every token with every other. Eager
 attention, the default of training on a CPU, also keeps these comparisons for the backward pass, and so its memory grows
-with their number. SDPA keeps none, and is the faster one from about 1,000 tokens on: `--model.attention sdpa`. The
-vocabulary costs time, a matrix product as wide as it is, and no memory.
+with their number. SDPA keeps none, and long texts want it: `--model.attention sdpa`. The vocabulary costs time, a
+matrix product as wide as it is, and no memory.
 """
 
 import statistics

@@ -121,7 +121,7 @@ def test_rounding_that_stands_in_the_way_is_called_so(monkeypatch: pytest.Monkey
         return _states(lm, ids, direction, padding, masked) * (1.2 if padding and masked else 1.0)
 
     monkeypatch.setattr("llm2comp.backbone.attention._states", rounded)
-    with pytest.raises(UserError, match=r"rounding alone changes what is read .* by 20% .*--model.dtype float32"):
+    with pytest.raises(UserError, match=r"rounding alone changes what is read .* by 20% .*dtype float32"):
         check_switch(lm)
 
 

@@ -260,6 +260,7 @@ def test_print_config_prints_what_would_be_run(arguments: Arguments, capsys: pyt
         (["--data.min_characters", "100000"], "no text is left of"),
         (["--monitor", "val/context_recoverd"], "did you mean 'val/context_recovered'"),
         (["--trainer.max_steps", "-1"], "set trainer.max_steps or max_epochs"),
+        (["--nothing.like.it", "3"], "unrecognized arguments: --nothing.like.it 3"),
         (["--trainer.max_stepz", "3"], "unknown option 'trainer.max_stepz'; did you mean 'trainer.max_steps'"),
         (
             ["--model.num_memory_token", "3"],

@@ -85,7 +85,7 @@ def _check_padding(
     if not is_exact(lm) and change < 0.5 * (before - read).norm():
         raise UserError(
             f"{name} cannot be used in bfloat16 on this machine: its rounding alone changes what is read of a text by "
-            f"{change / before.norm():.0%} when padding stands before it. Set --model.dtype float32"
+            f"{change / before.norm():.0%} when padding stands before it. Use float32: dtype float32"
         )
     raise UserError(
         f"{name} is not supported: it reads a text differently when padding stands before it, so its "

@@ -51,7 +51,7 @@ def finish(
         draw_curves(run)
         print_summary(run, _next_steps(run, encoder.num_memory_tokens > 0))
     device = trainer.strategy.root_device
-    print("\nMeasuring the encoder: how its embeddings lie in space" + (", and MTEB" if tasks else ""))
+    print("\nMeasuring the exported encoder")
     found = measure(run, datamodule.validation_texts(), tasks, module.dtype_name, device)
     results = RunResults(
         exported_metrics(run, step), spent, found.scores, found.sts_test_spearman, geometry=found.geometry

@@ -1,6 +1,7 @@
 """Argument parsing whose errors name what is wrong, and the nearest name there is, in a few lines."""
 
 import re
+from difflib import get_close_matches
 from inspect import signature
 from pydoc import locate
 from typing import Any, NoReturn
@@ -43,11 +44,7 @@ class Parser(LightningArgumentParser):
             path, name = no_option[-1]
             cls: Any = locate(path)
             raise unknown(f"option of {cls.__name__}", name, list(signature(cls).parameters))
-        if unrecognized := _UNRECOGNIZED.search(message):
-            raise unknown("option", unrecognized[1], self._option_names())
+        options = {option.lstrip("-") for option in self._option_string_actions}
+        if (unrecognized := _UNRECOGNIZED.search(message)) and get_close_matches(unrecognized[1], options, cutoff=0.5):
+            raise unknown("option", unrecognized[1], options)
         raise UserError(f"{message}\n'llm2comp fit --help' lists the options")
-
-    def _option_names(self) -> list[str]:
-        """Those of all subcommands, without their dashes."""
-        parsers = [self, *(self._subcommands_action._name_parser_map.values() if self._subcommands_action else ())]
-        return [option.lstrip("-") for parser in parsers for option in parser._option_string_actions]

@@ -94,13 +94,11 @@ def _zero_2(moment: Moment, training: Training, size: ModelSize, devices: int) -
     """
     divided = _divided(moment.memory, ("gradients", "optimizer"), devices)
     divided["trained"] += -(-size.memory["trained"] // devices)
-    if not (moment.is_backward or moment.is_step or training.accumulates):
+    if moment.is_step:
+        divided["gradients"] *= 2  # the optimiser reads a flat copy
+    elif not (moment.is_backward or training.accumulates):
         divided["gradients"] = 0
-    return {
-        **divided,
-        "gradients": divided["gradients"] * (2 if moment.is_step else 1),  # the optimiser reads a flat copy
-        "communication": 2 * _FLOAT32 * _REDUCE_BUCKET if moment.is_backward else 0,
-    }
+    return {**divided, "communication": 2 * _FLOAT32 * _REDUCE_BUCKET if moment.is_backward else 0}
 
 
 def _zero_3(moment: Moment, training: Training, size: ModelSize, devices: int) -> Footprint:
@@ -112,16 +110,13 @@ def _zero_3(moment: Moment, training: Training, size: ModelSize, devices: int) -
     divided = _divided(moment.memory, _OF_MODEL, devices)
     part = -(-size.memory["trained"] // devices)
     divided["trained"] += part
+    divided["gradients"] = part * (2 if moment.is_step else 1)  # the optimiser reads a flat copy
     kept = sum(size.memory[name] for name in ("weights", "frozen copy", "trained"))
     live, fetched = (min(kept, kept * most // size.parameters) for most in (_LIVE_PARAMETERS, _PREFETCH_BUCKET))
     first_passes = ("pass 1", "pass 2") if size.memory["frozen copy"] else ("pass 1",)
     if live == kept and moment.segment not in first_passes:
         fetched = 0
-    return {
-        **divided,
-        "gradients": part * (2 if moment.is_step else 1),  # the optimiser reads a flat copy
-        "communication": _FLOAT32 * _REDUCE_BUCKET + (0 if moment.is_step else live + fetched),
-    }
+    return {**divided, "communication": _FLOAT32 * _REDUCE_BUCKET + (0 if moment.is_step else live + fetched)}
 
 
 _FOOTPRINTS: dict[Strategy, Callable[[Moment, Training, ModelSize, int], Footprint]] = {
