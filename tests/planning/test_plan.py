@@ -110,6 +110,19 @@ def test_dividing_takes_less_the_more_there_are_to_divide_among(tiny: Path):
         assert all(eight[part] == memory[part] for part in memory.keys() - parts)
 
 
+def test_zero_holds_gradients_from_the_backward_pass_to_the_step_or_always(tiny: Path):
+    training = planned(tiny, lora=None, device="cuda")
+    size = model_size(training)
+    trained = size.memory["trained"]
+    memory = {**size.memory, "gradients": trained, "optimizer": 2 * trained}
+    expected = {"pass 1": (0, 1), "backward of pass 1": (1, 1), "step": (2, 2)}  # parts of one process, of two
+    for segment, parts in expected.items():
+        for strategy, number in zip(("deepspeed_stage_2", "deepspeed_stage_3"), parts, strict=True):
+            held = footprint(strategy, Moment(segment, memory), training, size, 2)
+            assert held["gradients"] == number * trained // 2
+            assert held["trained"] == (3 if strategy == "deepspeed_stage_2" else 2) * trained // 2
+
+
 def test_processes_share_a_batch_but_not_a_token_budget(tiny: Path):
     shared, own = (batch_size(planned(tiny, **options)) for options in ({"batch_size": 8}, {"token_budget": 700}))
     assert [shared.rows(processes) for processes in (1, 4)] == [8, 2]
