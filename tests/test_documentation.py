@@ -1,6 +1,7 @@
 """Every command of the README and of docs/ is one that can be given: its options are read by the parser it is for."""
 
 import importlib.util
+import os
 import re
 import shlex
 import subprocess
@@ -86,9 +87,10 @@ def check_llm2comp(arguments: list[str]) -> None:
 
 def check_make(arguments: list[str]) -> None:
     """As `make` would run it: the target is there, and so is what it runs."""
-    shown = subprocess.run(
-        ["make", "--dry-run", "--always-make", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    command = ["make", "--dry-run", "--always-make", *arguments]
+    # Without what the make that runs the tests was given: `make test ARGS=...` hands it on.
+    environment = {"PATH": os.environ["PATH"]}
+    shown = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
     for line in shown.stdout.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
