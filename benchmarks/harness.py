@@ -1,20 +1,24 @@
 """Timing contestants side by side, and what each needs of memory in a process of its own."""
 
+import ctypes.util
 import gc
 import multiprocessing
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from unittest import mock
 
 import torch
 from tqdm.auto import tqdm
 
 # Does its work once and returns the seconds that took.
 Contestant = Callable[[], float]
+Returned = TypeVar("Returned")
 
 # Imported before a fresh process is forked, so that what they take is not counted as a contestant's.
 PRELOADED = ("torch", "transformers", "peft", "sentence_transformers", "llm2comp.modules.encoder_training")
@@ -96,6 +100,21 @@ def alone(build: Callable[..., Contestant], *arguments: Any, runs: int = 2) -> A
     context.set_forkserver_preload(list(PRELOADED))
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(_alone, build, arguments, runs).result()
+
+
+def mallocs() -> dict[str, str]:
+    """What allocates memory on a CPU, by name, as LD_PRELOAD takes it: the system's, and tcmalloc where installed."""
+    found = None if torch.cuda.is_available() else ctypes.util.find_library("tcmalloc_minimal")
+    return {"system's malloc": "", **({"tcmalloc": found} if found else {})}
+
+
+def with_malloc(preload: str, function: Callable[..., Returned], *arguments: Any) -> Returned:
+    """What a function of a module returns in a new process in which `preload` allocates memory."""
+    with (
+        mock.patch.dict(os.environ, LD_PRELOAD=preload),
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
+    ):
+        return pool.submit(function, *arguments).result()
 
 
 def _alone(build: Callable[..., Contestant], arguments: Sequence[Any], runs: int) -> Alone:

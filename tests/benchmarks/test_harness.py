@@ -1,11 +1,12 @@
 """Turns, ratios and memory."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks.harness import Contestant, Ratio, alone, fastest, interleaved, timed
+from benchmarks.harness import Contestant, Ratio, alone, fastest, interleaved, mallocs, timed, with_malloc
 
 MB = 1_000_000
 
@@ -69,3 +70,17 @@ def test_a_fresh_process_knows_nothing_of_this_one():
 def test_what_goes_wrong_in_a_fresh_process_is_raised_here():
     with pytest.raises(ZeroDivisionError):
         alone(divmod, 1, 0)
+
+
+def test_a_function_runs_with_the_malloc_that_is_asked_for_and_this_process_keeps_its_own():
+    before = os.environ.get("LD_PRELOAD")
+    assert with_malloc("libm.so.6", os.getenv, "LD_PRELOAD") == "libm.so.6"
+    assert os.environ.get("LD_PRELOAD") == before
+
+
+def test_tcmalloc_is_a_choice_where_it_is_installed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("benchmarks.harness.ctypes.util.find_library", lambda name: None)
+    assert mallocs() == {"system's malloc": ""}
+    monkeypatch.setattr("benchmarks.harness.ctypes.util.find_library", {"tcmalloc_minimal": "libtc.so.4"}.get)
+    monkeypatch.setattr("benchmarks.harness.torch.cuda.is_available", lambda: False)
+    assert mallocs()["tcmalloc"] == "libtc.so.4"
