@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from llm2comp.backbone.forward import input_embeddings, is_exact, last_hidden_states
+from llm2comp.backbone.packing import PACKED
 from llm2comp.errors import UserError
 from llm2comp.memory import text_positions
 
@@ -35,10 +36,13 @@ def check_switch(lm: PreTrainedModel) -> None:
 
     The last token of a short sequence is changed, and the states before it are compared: they may change if and
     only if attention is bidirectional, with and without padding. Padding itself must change nothing. This holds for
-    the attention that `lm` was loaded with, and for SDPA, with which others will open what it becomes.
+    the attention that `lm` was loaded with, and for SDPA, with which others will open what it becomes. Packed texts
+    must be read as they are with padding.
     """
     loaded_with = lm.config._attn_implementation
     try:
+        if loaded_with == PACKED:
+            _check_packing(lm)
         for attention in [loaded_with, *(["sdpa"] if lm._supports_sdpa and loaded_with != "sdpa" else [])]:
             lm.set_attn_implementation(attention)
             _check_switch(lm)
@@ -91,6 +95,30 @@ def _check_padding(
         f"{name} is not supported: it reads a text differently when padding stands before it, so its "
         "embeddings would depend on the batch. Llama, Mistral, Qwen, SmolLM and the like do not"
     )
+
+
+def _check_packing(lm: PreTrainedModel) -> None:
+    """Raise UserError if two texts [2, 6], one of them padded, have other states packed than in a batch."""
+    refusal = UserError(
+        f"{lm.config.model_type} ({type(lm).__name__}) cannot be read with {PACKED} attention: its states are not "
+        "those of sdpa or eager. Leave --model.attention unset"
+    )
+    if not lm._can_set_attn_implementation():  # whatever is asked for, it has an attention of its own
+        raise refusal
+    ids = torch.arange(1, 13, device=lm.device).remainder(input_embeddings(lm).num_embeddings).view(2, 6)
+    mask = torch.ones_like(ids)
+    mask[1, :3] = 0
+    directions: tuple[Direction, ...] = ("causal", "bidirectional")
+    for direction in directions:
+        states = []
+        for attention in (PACKED, "sdpa" if lm._supports_sdpa else "eager"):
+            lm.set_attn_implementation(attention)
+            with attention_direction(lm, direction):
+                read = last_hidden_states(lm, input_embeddings(lm)(ids), mask, text_positions(mask))
+            states.append(read[mask.bool()].float())
+        packed, padded = states
+        if (packed - padded).norm() > (1e-3 if is_exact(lm) else 0.1) * padded.norm():
+            raise refusal
 
 
 def _probes(lm: PreTrainedModel) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from llm2comp.backbone.packing import PACKED, packed_hidden_states
+
 
 def input_embeddings(lm: PreTrainedModel) -> nn.Embedding:
     """The embedding [V, H] of the vocabulary."""
@@ -19,8 +21,11 @@ def last_hidden_states(
     lm: PreTrainedModel, inputs_embeds: Tensor, attention_mask: Tensor, position_ids: Tensor
 ) -> Tensor:
     """States [B, T, H] after the final norm, of input embeddings [B, T, H]."""
+    inputs_embeds = inputs_embeds.to(input_embeddings(lm).weight.dtype)
+    if lm.config._attn_implementation == PACKED:
+        return packed_hidden_states(lm, inputs_embeds, attention_mask, position_ids)
     output = lm.base_model(
-        inputs_embeds=inputs_embeds.to(input_embeddings(lm).weight.dtype),
+        inputs_embeds=inputs_embeds,
         attention_mask=attention_mask,
         position_ids=position_ids,
         use_cache=False,

@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from llm2comp.backbone.attention import attention_direction, check_switch
 from llm2comp.backbone.empty import empty_lm
 from llm2comp.backbone.head import check_head
+from llm2comp.backbone.packing import PACKED
 from llm2comp.backbone.spec import ModelSpec
 from llm2comp.errors import UserError
 
@@ -41,7 +42,7 @@ def load_lm(
 
     `attention_dropout`: the probability of dropping an attention weight in training. `empty`: leave the weights to
     `fill_lm` and the proof to `prove_lm`, where that can be. Raises UserError for a model that is not there, is not
-    decoder-only, or stays causal, and for one that has no attention dropout to set.
+    decoder-only, or stays causal, and for attention dropout where there is none to set.
     """
     options: dict[str, Any] = {**spec.kwargs(), "dtype": dtype}
     if attention is not None:
@@ -50,6 +51,8 @@ def load_lm(
         options["quantization_config"] = _four_bit(dtype)
     config = load_config(spec)
     _refuse_encoder_only(spec, config)
+    if attention_dropout and attention == PACKED:
+        raise UserError(f"{PACKED} attention has no dropout; set attention_dropout to 0, or use another attention")
     if hasattr(config, "attention_dropout"):
         options["attention_dropout"] = attention_dropout
     elif attention_dropout:
@@ -60,6 +63,10 @@ def load_lm(
         loaded: Any = AutoModelForCausalLM.from_pretrained(spec.path, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError, struct.error) as error:
         raise _loading_error(spec, error) from error
+    except KeyError as error:  # an architecture with a table of attentions of its own
+        if error.args != (attention,):
+            raise
+        raise UserError(f"{config.model_type} has no {attention} attention; leave --model.attention unset") from error
     lm: PreTrainedModel = loaded[0]
     if missing := sorted(loaded[1]["missing_keys"]):
         raise UserError(f"{spec.name} lacks {len(missing)} weights of a {type(lm).__name__}, such as {missing[0]}")

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from llm2comp.backbone.loading import fast_dtype
 from llm2comp.backbone.lora import LoRA
+from llm2comp.backbone.packing import PACKED
 from llm2comp.backbone.spec import resolve
 from llm2comp.cli.parser import Parser
 from llm2comp.cli.training import TrainingCLI
@@ -103,12 +104,19 @@ def training(config: Namespace) -> Training:
         data=_data_settings(config),
         device=device,
         dtype=fast_dtype("bfloat16" if model.dtype == "auto" and device == "cuda" else model.dtype),
-        attention=model.attention or ("eager" if device == "cpu" else None),
+        attention=_planned_attention(model.attention, device),
         attention_dropout=model.attention_dropout,
         quantization=model.quantization,
         activation_checkpointing=model.activation_checkpointing,
         accumulates=config.trainer.accumulate_grad_batches > 1,
     )
+
+
+def _planned_attention(attention: str | None, device: Device) -> str | None:
+    """What stands for the attention of training: packed texts take at most what sdpa takes of padded ones."""
+    if attention == PACKED:
+        return "sdpa"
+    return attention or ("eager" if device == "cpu" else None)
 
 
 class Reading(TrainingCLI):

@@ -43,7 +43,8 @@ class EncoderTraining(L.LightningModule):
         pool_instructions: whether poolings over all tokens take in those of instructions.
         attention_dropout: probability of dropping an attention weight in training.
         dtype: of frozen weights and matrix products; `auto`: bfloat16 where the processor has it.
-        attention: transformers' attention implementation; None for its default on a GPU and `eager` on a CPU.
+        attention: transformers' attention implementation, or `packed`, which reads a batch without its padding; None
+            for the default of transformers on a GPU and `eager` on a CPU.
         quantization: `4bit` for QLoRA.
         activation_checkpointing: keep a block's input only, and compute the rest again in the backward pass: less
             memory, a third more time.
