@@ -8,19 +8,23 @@ loss, its gradients, their norm and AdamW. Both losses of one batch before train
 the floating-point operations that the unpadded tokens need over time, against the best square matrix product measured
 here.
 
-On a CPU the two take turns twice, in a process each time: with the malloc that the system has, and with tcmalloc, which
-the make targets load where it is installed. The plain implementation allocates and returns gigabytes of logits in every
-step, so the malloc decides much of its time, and little of ours. On a GPU ours runs twice, with padding and packed.
+Each has a process of its own, so that what one leaves of the heap does not count for the other; on a CPU each has two,
+one with the malloc of the system and one with tcmalloc, which the make targets load where it is installed. All of them
+take turns. The plain implementation allocates and returns gigabytes of logits in every step, so the malloc decides much
+of its time, and little of ours. On a GPU ours runs with padding and packed.
 """
 
 import random
 import statistics
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.harness import Contestant, Ratio, alone, interleaved, mallocs, timed, with_malloc
+from benchmarks.harness import Contestant, Ratio, alone, in_own_process, interleaved, mallocs, timed
 from benchmarks.published_compression import PublishedCompression
 from benchmarks.results import Comparison, Result
 from benchmarks.training import LEARNING_RATE, LORA, configured, on_device, step, steps, text_batches
@@ -41,13 +45,6 @@ UTILISATION = {"cpu": 0.55, "cuda": 0.45}
 PLAIN_BATCH = 4
 
 
-class Turns(NamedTuple):
-    """Seconds of ours and of the plain steps, round by round, and the best matrix product meanwhile, in FLOP/s."""
-
-    seconds: dict[str, list[float]]
-    peak: float
-
-
 def run(bench: Workbench) -> Result:
     """Measure tokens per second, memory and utilisation."""
     result = Result("compression", bench.settings())
@@ -58,38 +55,46 @@ def run(bench: Workbench) -> Result:
     tokens = sum(batch.num_tokens for batch in batches)
     result.numbers.update({"paragraphs": sum(len(batch.text_ids) for batch in batches), "tokens": tokens})
     flops = sum(module.flops(batch) for batch in batches)
-    for malloc, preload in mallocs().items():
-        turns = with_malloc(preload, take_turns, bench, malloc)
-        _compare_speed(result, bench.device, malloc, turns, tokens, flops)
+    _compare_speed(bench, result, tokens, flops)
     _compare_memory(bench, result)
     return result
 
 
-def take_turns(bench: Workbench, malloc: str) -> Turns:
-    """Our steps and the plain ones on the same paragraphs, in turns."""
-    batches = text_batches_of(bench)
+def _compare_speed(bench: Workbench, result: Result, tokens: int, flops: float) -> None:
+    """Every contestant with every malloc, in turns."""
+    builders = {"ours": build_ours, **({"ours, packed": build_packed} if bench.device == "cuda" else {})}
     device, dtype = torch.device(bench.device), fast_dtype()
-    contestants = {"ours": timed(steps(_module(bench), batches))}
-    if bench.device == "cuda":
-        contestants["ours, packed"] = timed(steps(_module(bench, attention=PACKED), batches))
-    contestants["plain"] = plain_steps(bench, plain_batches(batches))
-    before = matmul_peak(device, dtype)
-    seconds = interleaved(contestants, bench.rounds, f"compression step, {malloc}")
-    return Turns(seconds, max(before, matmul_peak(device, dtype)))
+    peaks = [matmul_peak(device, dtype)]
+    with ExitStack() as stack:
+        contestants = {
+            f"{name}, {malloc}": stack.enter_context(in_own_process(preload, build, bench))
+            for malloc, preload in mallocs().items()
+            for name, build in {**builders, "plain": build_plain}.items()
+        }
+        seconds = interleaved(contestants, bench.rounds, "compression step")
+    peaks.append(matmul_peak(device, dtype))
+    peak = max(peaks)
+    result.numbers["matrix product peak, GFLOP/s"] = peak / 1e9
+    result.seconds["steps on the same paragraphs"] = seconds
+    for name, taken in seconds.items():
+        result.numbers[f"tokens per second, {name}"] = tokens / statistics.median(taken)
+    for name, other in _pairs(seconds):
+        ratio = Ratio.of(seconds[other], seconds[name])
+        result.comparisons.append(Comparison(f"tokens per second, {name} / {other}", ratio, FASTER[bench.device]))
+    for name, taken in seconds.items():
+        target = None if name.startswith("plain") else UTILISATION[bench.device]
+        used = Ratio.of([flops / peak] * len(taken), taken)
+        result.comparisons.append(Comparison(f"model FLOPs utilisation, {name}", used, target))
 
 
-def _compare_speed(result: Result, device: str, malloc: str, turns: Turns, tokens: int, flops: float) -> None:
-    result.seconds[f"steps on the same paragraphs, {malloc}"] = turns.seconds
-    result.numbers[f"matrix product peak, GFLOP/s, {malloc}"] = turns.peak / 1e9
-    plain = turns.seconds["plain"]
-    for name, taken in turns.seconds.items():
-        result.numbers[f"tokens per second, {name}, {malloc}"] = tokens / statistics.median(taken)
-        if name != "plain":
-            faster = Comparison(f"tokens per second, {name} / plain, {malloc}", Ratio.of(plain, taken), FASTER[device])
-            result.comparisons.append(faster)
-        used = Ratio.of([flops / turns.peak] * len(taken), taken)
-        target = None if name == "plain" else UTILISATION[device]
-        result.comparisons.append(Comparison(f"model FLOPs utilisation, {name}, {malloc}", used, target))
+def _pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Ours and plain with the same malloc, and ours as make runs it and plain as Python alone does."""
+    names = list(names)
+    for ours, plain in product(names, names):
+        if ours.startswith("ours") and plain.startswith("plain"):
+            same = ours.rsplit(", ", 1)[1] == plain.rsplit(", ", 1)[1]
+            if same or (ours.endswith("tcmalloc") and not plain.endswith("tcmalloc")):
+                yield ours, plain
 
 
 def _compare_memory(bench: Workbench, result: Result) -> None:
@@ -105,6 +110,11 @@ def _compare_memory(bench: Workbench, result: Result) -> None:
 def build_ours(bench: Workbench) -> Contestant:
     """Our steps on all batches."""
     return timed(steps(_module(bench), text_batches_of(bench)))
+
+
+def build_packed(bench: Workbench) -> Contestant:
+    """Our steps without padding."""
+    return timed(steps(_module(bench, attention=PACKED), text_batches_of(bench)))
 
 
 def build_plain(bench: Workbench) -> Contestant:

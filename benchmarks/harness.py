@@ -6,11 +6,12 @@ import multiprocessing
 import os
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from unittest import mock
 
 import torch
@@ -18,7 +19,6 @@ from tqdm.auto import tqdm
 
 # Does its work once and returns the seconds that took.
 Contestant = Callable[[], float]
-Returned = TypeVar("Returned")
 
 # Imported before a fresh process is forked, so that what they take is not counted as a contestant's.
 PRELOADED = ("torch", "transformers", "peft", "sentence_transformers", "llm2comp.modules.encoder_training")
@@ -108,13 +108,28 @@ def mallocs() -> dict[str, str]:
     return {"system's malloc": "", **({"tcmalloc": found} if found else {})}
 
 
-def with_malloc(preload: str, function: Callable[..., Returned], *arguments: Any) -> Returned:
-    """What a function of a module returns in a new process in which `preload` allocates memory."""
-    with (
-        mock.patch.dict(os.environ, LD_PRELOAD=preload),
-        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
-    ):
-        return pool.submit(function, *arguments).result()
+@contextmanager
+def in_own_process(preload: str, build: Callable[..., Contestant], *arguments: Any) -> Iterator[Contestant]:
+    """A contestant built and run in a process in which `preload` allocates memory, and nobody else does.
+
+    `build` is a function of a module, and its arguments can be pickled.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        with mock.patch.dict(os.environ, LD_PRELOAD=preload):
+            pool.submit(_build_here, build, arguments).result()
+        yield lambda: pool.submit(_run_here).result()
+
+
+_built: list[Contestant] = []
+
+
+def _build_here(build: Callable[..., Contestant], arguments: Sequence[Any]) -> None:
+    _built.append(build(*arguments))
+
+
+def _run_here() -> float:
+    gc.collect()
+    return _built[0]()
 
 
 def _alone(build: Callable[..., Contestant], arguments: Sequence[Any], runs: int) -> Alone:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.harness import Contestant, Ratio, alone, fastest, interleaved, mallocs, timed, with_malloc
+from benchmarks.harness import Contestant, Ratio, alone, fastest, in_own_process, interleaved, mallocs, timed
 
 MB = 1_000_000
 
@@ -72,9 +72,16 @@ def test_what_goes_wrong_in_a_fresh_process_is_raised_here():
         alone(divmod, 1, 0)
 
 
-def test_a_function_runs_with_the_malloc_that_is_asked_for_and_this_process_keeps_its_own():
+def build_that_counts(step: int) -> Contestant:
+    """A contestant whose runs "take" more and more seconds, and none where no malloc was asked for."""
+    runs = iter(range(0, 100, step))
+    return lambda: float(next(runs)) if os.getenv("LD_PRELOAD") == "libm.so.6" else 0.0
+
+
+def test_a_contestant_stays_in_its_process_with_the_malloc_asked_for():
     before = os.environ.get("LD_PRELOAD")
-    assert with_malloc("libm.so.6", os.getenv, "LD_PRELOAD") == "libm.so.6"
+    with in_own_process("libm.so.6", build_that_counts, 2) as a, in_own_process("", build_that_counts, 3) as b:
+        assert [a(), b(), a(), b(), a()] == [0, 0, 2, 0, 4]
     assert os.environ.get("LD_PRELOAD") == before
 
 

@@ -98,6 +98,7 @@ def test_options_of_fit_count(config_alone: str):
     full = change("--model.lora", "null")
     assert full["frozen copy"] > 1e6
     assert full["gradients"] > 2
+    assert change("--model.attention", "packed") == change("--model.attention", "sdpa")
     cpu = change("--trainer.accelerator", "cpu", "--model.dtype", "bfloat16")
     assert cpu["weights"] == pytest.approx(1, rel=0.01)
     assert cpu["activations"] != 1
