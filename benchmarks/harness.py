@@ -23,6 +23,9 @@ Contestant = Callable[[], float]
 # Imported before a fresh process is forked, so that what they take is not counted as a contestant's.
 PRELOADED = ("torch", "transformers", "peft", "sentence_transformers", "llm2comp.modules.encoder_training")
 
+# Lets glibc's malloc give all but small memory back at once, so that resident memory is memory in use.
+RETURNED = {"MALLOC_MMAP_THRESHOLD_": str(2**21)}
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -93,12 +96,12 @@ def fastest(contestants: Mapping[str, Contestant]) -> str:
 def alone(build: Callable[..., Contestant], *arguments: Any, runs: int = 2) -> Alone:
     """A contestant built and run in a process that has imported the libraries and done nothing else.
 
-    Memory is the device's on a GPU, else resident memory as Linux's /proc has it. `build` is a function of a module,
-    and its arguments can be pickled.
+    Memory is the device's on a GPU, else resident memory as Linux's /proc has it, without what malloc keeps of memory
+    that was given back. `build` is a function of a module, and its arguments can be pickled.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
+    with mock.patch.dict(os.environ, RETURNED), ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(_alone, build, arguments, runs).result()
 
 

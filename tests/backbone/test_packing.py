@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from llm2comp.backbone.attention import Direction, attention_direction, check_switch
 from llm2comp.backbone.forward import input_embeddings, last_hidden_states
 from llm2comp.backbone.loading import load_lm
-from llm2comp.backbone.packing import PACKED, text_by_text
+from llm2comp.backbone.packing import PACKED, kernel, text_by_text
 from llm2comp.backbone.spec import resolve
 from llm2comp.errors import UserError
 from llm2comp.memory import text_positions
@@ -122,6 +122,13 @@ def test_text_by_text_is_attention_as_it_is_defined(window: tuple[int, int]):
         for head in range(2):
             weights = torch.softmax(0.3 * (k[seen, head] @ q[i, head]), dim=0)
             torch.testing.assert_close(found[i, head], weights @ v[seen, head])
+
+
+def test_a_gpu_has_a_kernel_for_half_precision_alone():
+    assert kernel("cuda", torch.bfloat16) is varlen_attn
+    assert kernel("cpu", torch.float32) is text_by_text
+    with pytest.raises(UserError, match=r"needs bfloat16, not torch\.float32"):
+        kernel("cuda", torch.float32)
 
 
 def test_the_call_is_one_that_the_kernel_takes():

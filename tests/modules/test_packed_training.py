@@ -45,3 +45,21 @@ def test_embeddings_are_those_of_padded_batches(pooling: str, lm_folder: Path):
         module.configure_model()
         embeddings.append(torch.from_numpy(module.encoder.encode([*CORPUS, "Short."])))
     torch.testing.assert_close(*embeddings, rtol=1e-4, atol=1e-5)
+
+
+def test_the_kernel_of_a_gpu_is_proven_before_training(lm_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    proven: list[str] = []
+    monkeypatch.setattr(EncoderTraining, "prove", lambda module: proven.append(module.attention))
+    for device, attention in (("cpu", "packed"), ("cuda", "sdpa"), ("cuda", "packed")):
+        module = make_module(lm_folder, attention=attention)
+        monkeypatch.setattr(EncoderTraining, "device", torch.device(device))
+        module.on_fit_start()
+    assert proven == ["packed"]
+
+
+def test_what_is_proven_before_training_can_be_proven_of_adapters_that_train(lm_folder: Path):
+    module = make_module(lm_folder, attention="packed", activation_checkpointing=True)
+    module.configure_model()
+    module.train()
+    module.prove()
+    assert module.training

@@ -6,6 +6,7 @@ padded, 3 x 5         packed, 1 x 9            attention, bidirectional
 . c c c c             boundaries 0 3 5 9       c  . . . . . x x x x
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -60,23 +61,34 @@ def packed_attention(
     """Attention [1, N, heads, D] within each text, from packed queries [1, heads, N, D] and fewer or as many keys.
 
     The direction is that of the model's configuration; without boundaries there is one text. Raises UserError for an
-    architecture that caps the scores.
+    architecture that caps the scores, and for float32 on a GPU.
     """
     assert len(query) == 1
+    config: Any = module.config
     if softcap is not None:
-        raise UserError(f"{PACKED} attention has no softcap, which {module.config.model_type} needs: use sdpa or eager")
-    is_causal = getattr(module.config, "is_causal", True)
+        raise UserError(f"{PACKED} attention has no softcap, which {config.model_type} needs: use sdpa or eager")
+    is_causal = getattr(config, "is_causal", True)
     reach = -1 if sliding_window is None else sliding_window
     # transformers counts the token itself into a causal window, and not into one that reaches both ways.
     window = (max(reach - 1, -1), 0) if is_causal else (reach, reach)
     group = query.shape[1] // key.shape[1]
     q = query[0].transpose(0, 1)  # [N, heads, D]
     k, v = (each[0].repeat_interleave(group, dim=0).transpose(0, 1) for each in (key, value))
-    attend = varlen_attn if query.is_cuda else text_by_text
     bounds, longest = cu_seq_lens_q, max_length_q
     if bounds is None:
         bounds, longest = torch.tensor([0, len(q)], dtype=torch.int32, device=q.device), len(q)
-    return attend(q, k, v, bounds, bounds, longest, longest, scale=scaling, window_size=window)[None], None
+    attend = kernel(query.device.type, query.dtype)
+    output: Tensor = attend(q, k, v, bounds, bounds, longest, longest, scale=scaling, window_size=window)
+    return output[None], None
+
+
+def kernel(device: str, dtype: torch.dtype) -> Callable[..., Any]:
+    """What attends within packed texts there; raises UserError for what no kernel takes."""
+    if device != "cuda":
+        return text_by_text
+    if dtype not in (torch.float16, torch.bfloat16):
+        raise UserError(f"{PACKED} attention on a GPU needs bfloat16, not {dtype}: set dtype bfloat16, or use sdpa")
+    return varlen_attn
 
 
 def text_by_text(
@@ -93,10 +105,10 @@ def text_by_text(
 ) -> Tensor:
     """What `varlen_attn` computes [N, heads, D] on a GPU, one text after another."""
     lengths = cu_seq_q.diff().tolist()
-    parts = zip(*(each.transpose(0, 1).split(lengths, dim=1) for each in (query, key, value)), strict=True)
+    queries, keys, values = (each.transpose(0, 1).split(lengths, dim=1) for each in (query, key, value))
     outputs = [
         F.scaled_dot_product_attention(q, k, v, _window_mask(q.shape[1], window_size, q.device), scale=scale)
-        for q, k, v in parts
+        for q, k, v in zip(queries, keys, values, strict=True)
     ]
     return torch.cat(outputs, dim=1).transpose(0, 1)
 

@@ -16,6 +16,7 @@ from llm2comp.backbone.blocks import checkpoint_blocks
 from llm2comp.backbone.compilation import Compile, should_compile
 from llm2comp.backbone.loading import Precision, Quantization, fast_dtype
 from llm2comp.backbone.lora import LoRA
+from llm2comp.backbone.packing import PACKED
 from llm2comp.backbone.spec import resolve
 from llm2comp.encoder.config import EncoderConfig
 from llm2comp.encoder.encoder import Encoder
@@ -172,6 +173,10 @@ class EncoderTraining(L.LightningModule):
     def prove(self) -> None:
         """What loading a model proves of it, for one whose weights were read later."""
         self.encoder.backbone.prove()
+
+    def on_fit_start(self) -> None:
+        if self.attention == PACKED and self.device.type == "cuda":
+            self.prove()  # as it was loaded, on the CPU, another kernel read the texts
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         loss = self.objective(self.encoder, batch)
