@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from llm2comp.backbone.packing import text_by_text
 from llm2comp.modules import EncoderTraining
 from llm2comp.objectives import Distillation, Reconstruction, WeightedSum
 from tests.modules.test_encoder_training import make_module
@@ -45,6 +46,21 @@ def test_embeddings_are_those_of_padded_batches(pooling: str, lm_folder: Path):
         module.configure_model()
         embeddings.append(torch.from_numpy(module.encoder.encode([*CORPUS, "Short."])))
     torch.testing.assert_close(*embeddings, rtol=1e-4, atol=1e-5)
+
+
+def test_the_kernel_gets_one_half_precision_dtype_where_all_weights_train(
+    lm_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    seen: set[torch.dtype] = set()
+
+    def spy(*tensors: Any, **options: Any) -> Tensor:
+        if torch.is_autocast_enabled("cpu"):
+            seen.update(each.dtype for each in tensors[:3])
+        return text_by_text(*tensors, **options)
+
+    monkeypatch.setattr("llm2comp.backbone.packing.text_by_text", spy)
+    loss_and_gradients(make_module(lm_folder, lora=None, dtype="bfloat16", attention="packed"))
+    assert seen == {torch.bfloat16}
 
 
 def test_the_kernel_of_a_gpu_is_proven_before_training(lm_folder: Path, monkeypatch: pytest.MonkeyPatch):

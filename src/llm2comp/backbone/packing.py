@@ -72,12 +72,13 @@ def packed_attention(
     # transformers counts the token itself into a causal window, and not into one that reaches both ways.
     window = (max(reach - 1, -1), 0) if is_causal else (reach, reach)
     group = query.shape[1] // key.shape[1]
-    q = query[0].transpose(0, 1)  # [N, heads, D]
-    k, v = (each[0].repeat_interleave(group, dim=0).transpose(0, 1) for each in (key, value))
+    # Rotary embeddings make float32 of queries and keys where autocast makes bfloat16 of values.
+    q = query[0].transpose(0, 1).to(value.dtype)  # [N, heads, D]
+    k, v = (each[0].repeat_interleave(group, dim=0).transpose(0, 1).to(value.dtype) for each in (key, value))
     bounds, longest = cu_seq_lens_q, max_length_q
     if bounds is None:
         bounds, longest = torch.tensor([0, len(q)], dtype=torch.int32, device=q.device), len(q)
-    attend = kernel(query.device.type, query.dtype)
+    attend = kernel(value.device.type, value.dtype)
     output: Tensor = attend(q, k, v, bounds, bounds, longest, longest, scale=scaling, window_size=window)
     return output[None], None
 
