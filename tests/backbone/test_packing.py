@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 
 from llm2comp.backbone.attention import Direction, attention_direction, check_switch
 from llm2comp.backbone.forward import input_embeddings, last_hidden_states
-from llm2comp.backbone.loading import load_lm
+from llm2comp.backbone.loading import fast_dtype, load_lm
 from llm2comp.backbone.packing import PACKED, kernel, text_by_text
 from llm2comp.backbone.spec import resolve
 from llm2comp.errors import UserError
@@ -81,15 +81,23 @@ def test_it_is_proven_when_a_model_is_loaded(model_type: str):
     assert lm.config._attn_implementation == PACKED
 
 
-def test_texts_that_are_read_into_each_other_are_found(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_texts_that_are_read_into_each_other_are_found(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(0)
 
     def whole_row(q: Tensor, k: Tensor, v: Tensor, bounds: Tensor, *rest: object, **options: object) -> Tensor:
         return text_by_text(q, k, v, torch.tensor([0, len(q)]), *rest, **options)  # type: ignore[arg-type]
 
+    lm = tiny_architecture("llama", PACKED, initializer_range=0.2).to(dtype)
+    check_switch(lm)
     monkeypatch.setattr("llm2comp.backbone.packing.text_by_text", whole_row)
     with pytest.raises(UserError, match=r"llama .* cannot be read with packed attention"):
-        check_switch(tiny_architecture("llama", PACKED))
+        check_switch(lm)
+
+
+@pytest.mark.slow
+def test_a_real_model_is_proven_in_spite_of_its_rounding():
+    load_lm(resolve("embedded:smollm2-135m"), fast_dtype(), PACKED)
 
 
 @pytest.mark.parametrize(("model_type", "why"), NEVER_PACKED.items())
