@@ -16,7 +16,6 @@ third of its time, and a tenth of ours. On a GPU ours runs with padding and pack
 
 import random
 import statistics
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from itertools import product
 from typing import Any
@@ -63,12 +62,13 @@ def run(bench: Workbench) -> Result:
 def _compare_speed(bench: Workbench, result: Result, tokens: int, flops: float) -> None:
     """Every contestant with every malloc, in turns."""
     builders = {"ours": build_ours, **({"ours, packed": build_packed} if bench.device == "cuda" else {})}
+    libraries = mallocs()
     device, dtype = torch.device(bench.device), fast_dtype()
     peaks = [matmul_peak(device, dtype)]
     with ExitStack() as stack:
         contestants = {
             f"{name}, {malloc}": stack.enter_context(in_own_process(preload, build, bench))
-            for malloc, preload in mallocs().items()
+            for malloc, preload in libraries.items()
             for name, build in {**builders, "plain": build_plain}.items()
         }
         seconds = interleaved(contestants, bench.rounds, "compression step")
@@ -78,23 +78,16 @@ def _compare_speed(bench: Workbench, result: Result, tokens: int, flops: float) 
     result.seconds["steps on the same paragraphs"] = seconds
     for name, taken in seconds.items():
         result.numbers[f"tokens per second, {name}"] = tokens / statistics.median(taken)
-    for name, other in _pairs(seconds):
-        ratio = Ratio.of(seconds[other], seconds[name])
-        result.comparisons.append(Comparison(f"tokens per second, {name} / {other}", ratio, FASTER[bench.device]))
+    for name, malloc in product(builders, libraries):
+        # Against the plain one as Python alone runs it, and with the same malloc.
+        for other in dict.fromkeys([next(iter(libraries)), malloc]):
+            ours, plain = f"{name}, {malloc}", f"plain, {other}"
+            ratio = Ratio.of(seconds[plain], seconds[ours])
+            result.comparisons.append(Comparison(f"tokens per second, {ours} / {plain}", ratio, FASTER[bench.device]))
     for name, taken in seconds.items():
         target = None if name.startswith("plain") else UTILISATION[bench.device]
         used = Ratio.of([flops / peak] * len(taken), taken)
         result.comparisons.append(Comparison(f"model FLOPs utilisation, {name}", used, target))
-
-
-def _pairs(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Ours and plain with the same malloc, and ours as make runs it and plain as Python alone does."""
-    names = list(names)
-    for ours, plain in product(names, names):
-        if ours.startswith("ours") and plain.startswith("plain"):
-            same = ours.rsplit(", ", 1)[1] == plain.rsplit(", ", 1)[1]
-            if same or (ours.endswith("tcmalloc") and not plain.endswith("tcmalloc")):
-                yield ours, plain
 
 
 def _compare_memory(bench: Workbench, result: Result) -> None:

@@ -97,7 +97,8 @@ def test_texts_that_are_read_into_each_other_are_found(dtype: torch.dtype, monke
 
 @pytest.mark.slow
 def test_a_real_model_is_proven_in_spite_of_its_rounding():
-    load_lm(resolve("embedded:smollm2-135m"), fast_dtype(), PACKED)
+    lm = load_lm(resolve("embedded:smollm2-135m"), fast_dtype(), PACKED)
+    assert lm.config._attn_implementation == PACKED
 
 
 @pytest.mark.parametrize(("model_type", "why"), NEVER_PACKED.items())
@@ -140,10 +141,10 @@ def test_a_gpu_has_a_kernel_for_half_precision_alone():
 
 
 def test_the_call_is_one_that_the_kernel_takes():
-    ours, kernel = inspect.signature(text_by_text).parameters, inspect.signature(varlen_attn).parameters
-    assert list(ours)[:7] == list(kernel)[:7]
+    ours, theirs = inspect.signature(text_by_text).parameters, inspect.signature(varlen_attn).parameters
+    assert list(ours)[:7] == list(theirs)[:7]
     for name in ("scale", "window_size"):
-        assert (ours[name].kind, ours[name].default) == (kernel[name].kind, kernel[name].default)
+        assert (ours[name].kind, ours[name].default) == (theirs[name].kind, theirs[name].default)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

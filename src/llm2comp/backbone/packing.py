@@ -25,13 +25,13 @@ def packed_hidden_states(
     lm: PreTrainedModel, inputs_embeds: Tensor, attention_mask: Tensor, position_ids: Tensor
 ) -> Tensor:
     """States [B, T, H] after the final norm, zero at padding, of input embeddings [B, T, H] read without it."""
-    real = attention_mask.bool()  # [B, T]
+    real = attention_mask.flatten().nonzero().flatten()  # [N]
     lengths = attention_mask.sum(-1, dtype=torch.int32)  # [B]
     boundaries = F.pad(lengths.cumsum(0, dtype=torch.int32), (1, 0))  # [B + 1]
     longest = int(lengths.max())
     output = lm.base_model(
-        inputs_embeds=inputs_embeds[real][None],  # [1, N, H]
-        position_ids=position_ids[real][None],
+        inputs_embeds=inputs_embeds.flatten(0, 1)[None, real],  # [1, N, H]
+        position_ids=position_ids.flatten()[None, real],
         use_cache=False,
         # As transformers names them for flash attention, and hands them down to the attention of every layer.
         cu_seq_lens_q=boundaries,
@@ -40,7 +40,8 @@ def packed_hidden_states(
         max_length_k=longest,
     )
     states = output.last_hidden_state[0]  # [N, H]
-    return states.new_zeros(*real.shape, states.shape[-1]).masked_scatter(real[..., None], states)
+    padded = states.new_zeros(attention_mask.numel(), states.shape[-1]).index_copy(0, real, states)
+    return padded.view(*attention_mask.shape, -1)
 
 
 @torch.compiler.disable
